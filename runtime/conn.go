@@ -1,0 +1,176 @@
+package runtime
+
+import (
+	"net/netip"
+)
+
+// ConnID names a connection for ever: shard, slot and the slot's generation. A
+// descriptor is reused at once; a ConnID is not.
+type ConnID uint64
+
+const (
+	slotBits = 24
+	genBits  = 32
+)
+
+func makeConnID(shard, slot int, gen uint32) ConnID {
+	return ConnID(uint64(shard)<<(slotBits+genBits) | uint64(gen)<<slotBits | uint64(slot))
+}
+
+// Shard is the index of the connection's shard.
+func (id ConnID) Shard() int { return int(id >> (slotBits + genBits)) }
+
+// Slot is the connection's place in its shard's table.
+func (id ConnID) Slot() int { return int(id & (1<<slotBits - 1)) }
+
+type connState uint8
+
+const (
+	connFree      connState = iota
+	connOpen                // the App's
+	connDraining            // closed for the App; queued output is being sent
+	connLingering           // our end of the stream is sent; waiting for the peer's
+	connDetached            // given up; the driver may still hold buffers of it
+)
+
+// Conn is a connection. All methods are for its shard only. A Conn is used
+// again for another connection some time after Closed: keep its ID, not it.
+type Conn struct {
+	// User is the App's.
+	User any
+
+	shard  *Shard
+	id     ConnID
+	fd     int
+	slot   int
+	gen    uint32
+	state  connState
+	dirty  bool // Invariant: true exactly while it is in shard.dirty
+	ending bool // Invariant: true exactly while it is in shard.ending
+	paused uint8
+	remote netip.AddrPort
+	in     unread
+	out    output
+	reason error
+	// heardNs is when bytes came last; deadlineNs is when a draining or
+	// lingering connection is given up.
+	heardNs, deadlineNs int64
+}
+
+// Why reading is paused; bits of Conn.paused.
+const (
+	pausedByApp uint8 = 1 << iota
+	pausedByUnsent
+	pausedByUnread
+)
+
+// ID names the connection.
+func (c *Conn) ID() ConnID { return c.id }
+
+// Shard is the loop that owns the connection.
+func (c *Conn) Shard() *Shard { return c.shard }
+
+// Fd is the descriptor; for drivers.
+func (c *Conn) Fd() int { return c.fd }
+
+// Slot is the index of the connection in its shard's table; for drivers.
+func (c *Conn) Slot() int { return c.slot }
+
+// Remote is the peer's address.
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// Unsent is the number of bytes queued and not yet taken by the kernel.
+func (c *Conn) Unsent() int { return c.out.bytes }
+
+// Unread is the number of bytes that the App has not consumed.
+func (c *Conn) Unread() int { return c.in.len() }
+
+// Write queues a copy of p; it is sent at the end of the turn. It fails with
+// ErrConnClosed after the end, and with ErrUnsentLimit if p would exceed
+// Options.MaxUnsent under PolicyClose (the connection is closed) or PolicyDrop
+// (nothing else happens). Either way none of p is sent.
+func (c *Conn) Write(p []byte) error {
+	if err := c.admit(len(p)); err != nil || len(p) == 0 {
+		return err
+	}
+	c.out.write(&c.shard.buffers, p)
+	c.markDirty()
+	return nil
+}
+
+// WriteBlock queues b without copying it; otherwise it is as Write.
+func (c *Conn) WriteBlock(b *Block) error {
+	if err := c.admit(len(b.b)); err != nil || len(b.b) == 0 {
+		return err
+	}
+	c.out.writeBlock(b)
+	c.markDirty()
+	return nil
+}
+
+func (c *Conn) markDirty() {
+	if !c.dirty {
+		c.dirty = true
+		c.shard.dirty = append(c.shard.dirty, c)
+	}
+}
+
+// Pause stops reading from the connection, Resume goes on.
+func (c *Conn) Pause()  { c.pause(pausedByApp) }
+func (c *Conn) Resume() { c.resume(pausedByApp) }
+
+func (c *Conn) pause(why uint8) {
+	if c.paused == 0 && c.state == connOpen {
+		c.shard.drv.SetReading(c, false)
+	}
+	c.paused |= why
+}
+
+func (c *Conn) resume(why uint8) {
+	if c.paused&why == 0 {
+		return
+	}
+	c.paused &^= why
+	if c.paused == 0 && (c.state == connOpen || c.state == connLingering) {
+		c.shard.drv.SetReading(c, true)
+	}
+}
+
+// Reread shows the unconsumed bytes to App.Data again, later in this turn.
+func (c *Conn) Reread() {
+	if c.state == connOpen && c.in.len() > 0 {
+		c.shard.reread = append(c.shard.reread, c.id)
+	}
+}
+
+// Close sends what is queued, then the end of the stream, and closes. The App
+// hears of it by Closed, with ErrClosedByApp, before the turn ends. Bytes that
+// still arrive are dropped.
+func (c *Conn) Close() { c.shard.drain(c, ErrClosedByApp) }
+
+// CloseWith is Close with a reason of the App's, which Closed is given.
+func (c *Conn) CloseWith(reason error) { c.shard.drain(c, reason) }
+
+// Abort closes at once; the peer sees a reset and queued output is lost.
+func (c *Conn) Abort() { c.shard.abort(c, ErrClosedByApp) }
+
+// Output appends what is queued, in order, to dst as far as dst has capacity;
+// for drivers. The bytes stay where they are until Shard.Sent or Detached.
+func (c *Conn) Output(dst [][]byte) [][]byte {
+	for i := c.out.first; i < len(c.out.segs) && len(dst) < cap(dst); i++ {
+		dst = append(dst, c.out.segs[i].b)
+	}
+	return dst
+}
+
+// Detaching reports whether the connection has been given up; for drivers.
+func (c *Conn) Detaching() bool { return c.state == connDetached || c.state == connFree }
+
+// ConnInSlot is the open connection in a slot, or nil; for walks over all
+// connections (slots begin at 0, Stats.Conns are in use). On the shard only.
+func (s *Shard) ConnInSlot(slot int) *Conn {
+	if slot < len(s.conns) && s.conns[slot].state == connOpen {
+		return s.conns[slot]
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+package runtime
+
+import "errors"
+
+// Why a connection was closed, or why something was refused. Errors of limits
+// name the option that sets the limit.
+var (
+	ErrPeerClosed    = errors.New("runtime: peer closed the connection")
+	ErrClosedByApp   = errors.New("runtime: closed by the application")
+	ErrShutdown      = errors.New("runtime: server is shutting down")
+	ErrConnClosed    = errors.New("runtime: connection is closed")
+	ErrUnreadLimit   = errors.New("runtime: too many unconsumed bytes (Options.MaxUnread)")
+	ErrUnsentLimit   = errors.New("runtime: too many unsent bytes (Options.MaxUnsent)")
+	ErrIdle          = errors.New("runtime: connection was idle for too long (Options.IdleTimeout)")
+	ErrLinger        = errors.New("runtime: peer did not take the last bytes in time (Options.LingerTimeout)")
+	ErrBadSyslet     = errors.New("runtime: bad syslet")
+	ErrBadOption     = errors.New("runtime: bad option")
+	ErrStopTimeout   = errors.New("runtime: shutdown gave up waiting")
+	ErrNotRunning    = errors.New("runtime: server is not running")
+	ErrModelRefused  = errors.New("runtime: model refused by this system")
+	errDuplicateStop = errors.New("runtime: server was stopped before")
+)

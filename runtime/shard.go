@@ -1,0 +1,293 @@
+package runtime
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Shard is one loop and everything that it alone owns: connections, timers, an
+// App with its part of the world. Only the head, the thread that runs the loop
+// now, touches it; the exceptions say so.
+type Shard struct {
+	// Stats may be read by the shard's App; others ask Server.Stats.
+	Stats Stats
+
+	server   *Server
+	opts     *Options
+	index    int
+	drv      Driver
+	app      App
+	receiver Receiver // app, if it is one
+	ticker   Ticker
+	filter   AcceptFilter
+
+	nowNs    int64 // the turn's clock, read once
+	wokeNs   int64 // when the wait before this turn's work ended
+	nextTick int64
+	begun    bool // Begin was called
+	stopping bool // no connection is accepted any more
+	quit     bool // Loop is to return
+	listenFd int  // the shard's listening socket, or -1
+
+	conns     []*Conn // by slot
+	freeSlots []int32
+	open      int // connections not yet detached
+	closing   int // of them, draining or lingering
+	perAddr   map[netip.Addr]int
+	dirty     []*Conn  // have output to flush
+	flushing  []*Conn  // scratch of flush
+	ending    []*Conn  // have left open; Closed is due
+	reread    []ConnID // want Data again
+	rereading []ConnID
+	buffers   bufferPool
+	timers    timerHeap
+	sweeper   *Timer
+
+	inFlight       int // syslets between Submit's Queued and their completion
+	freeThreadlets *threadlet
+
+	mail   matrix
+	mailTo []bool  // receivers of this turn's messages
+	letter Message // the one being delivered
+
+	// finished is a stack of syslets that ended on other threads, pushed by
+	// compare-and-swap and taken whole: release by the pusher, acquire here.
+	finished atomic.Pointer[Syslet]
+	// sleeping is 1 from before the head checks its queues for the last time
+	// until it is awake. Who adds to a queue looks at it afterwards; both
+	// orders are sequentially consistent, so one of the two sees the other.
+	sleeping atomic.Uint32
+
+	inboxMu sync.Mutex
+	inbox   []func(*Shard)
+	// inboxLen lets the loop see that the inbox is empty without its lock.
+	inboxLen atomic.Int32
+}
+
+// Index is the shard's number, from 0.
+func (s *Shard) Index() int { return s.index }
+
+// Shards is the number of shards of the server.
+func (s *Shard) Shards() int { return s.opts.Shards }
+
+// Options are the server's, with defaults filled in.
+func (s *Shard) Options() *Options { return s.opts }
+
+// App is the shard's server program. On the shard only.
+func (s *Shard) App() App { return s.app }
+
+// CPU is the processor that the shard is bound to, or -1.
+func (s *Shard) CPU() int {
+	if len(s.opts.CPUs) == 0 {
+		return -1
+	}
+	return s.opts.CPUs[s.index%len(s.opts.CPUs)]
+}
+
+// epoch is the zero of all clocks here.
+var epoch = time.Now()
+
+func nanotime() int64 { return int64(time.Since(epoch)) }
+
+func durationNs(ns int64) time.Duration { return time.Duration(ns) }
+
+// NowNs is the turn's clock: monotonic nanoseconds from an arbitrary zero, the
+// same for all shards. On the shard only.
+func (s *Shard) NowNs() int64 { return s.nowNs }
+
+// Conn is the connection of that name, or nil if it is gone. On the shard only.
+func (s *Shard) Conn(id ConnID) *Conn {
+	if slot := id.Slot(); id.Shard() == s.index && slot < len(s.conns) {
+		if c := s.conns[slot]; c.id == id && c.state == connOpen {
+			return c
+		}
+	}
+	return nil
+}
+
+// Do has fn run on the shard, soon. Any thread may call it; it is not meant
+// for hot paths: shards talk by Post.
+func (s *Shard) Do(fn func(s *Shard)) {
+	s.inboxMu.Lock()
+	s.inbox = append(s.inbox, fn)
+	s.inboxLen.Store(int32(len(s.inbox)))
+	s.inboxMu.Unlock()
+	s.notify()
+}
+
+func (s *Shard) takeInbox() {
+	if s.inboxLen.Load() == 0 {
+		return
+	}
+	s.inboxMu.Lock()
+	fns := s.inbox
+	s.inbox = nil
+	s.inboxLen.Store(0)
+	s.inboxMu.Unlock()
+	for _, fn := range fns {
+		fn(s)
+	}
+}
+
+// notify wakes the head if it sleeps. Any thread.
+func (s *Shard) notify() {
+	if s.sleeping.Load() != 0 && s.sleeping.CompareAndSwap(1, 0) {
+		s.drv.Wake()
+	}
+}
+
+// Begin starts the App; the driver's Run calls it once on the head, before or
+// by Loop.
+func (s *Shard) Begin() {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	s.Woke()
+	s.nextTick = s.nowNs + int64(s.opts.TickInterval)
+	if st, ok := s.app.(Starter); ok {
+		st.Start(s)
+	}
+	s.EndTurn()
+}
+
+// Loop runs the shard on the calling thread, until the shard ends (lost is
+// false) or the thread has lost the shard to another, which goes on with the
+// next event of the same batch.
+func (s *Shard) Loop() (lost bool) {
+	if !s.quit {
+		s.Begin()
+	}
+	for !s.quit {
+		if !s.drv.Turn(s.WaitNs()) {
+			return true
+		}
+		s.EndTurn()
+	}
+	return false
+}
+
+// Quit reports whether the shard has ended. On the head only.
+func (s *Shard) Quit() bool { return s.quit }
+
+// WaitNs is how long the shard may wait now: 0 if there is work, negative if
+// there is nothing to wait for but events.
+func (s *Shard) WaitNs() int64 {
+	if len(s.dirty) > 0 || len(s.reread) > 0 || len(s.ending) > 0 || s.quit || s.hasQueued() {
+		return 0
+	}
+	due, ok := s.timers.next()
+	if s.ticker != nil && (!ok || s.nextTick < due) {
+		due, ok = s.nextTick, true
+	}
+	if s.owesMail() {
+		due, ok = min64(due, ok, s.nowNs+int64(time.Millisecond)), true
+	}
+	if !ok {
+		return -1
+	}
+	return max(due-s.nowNs, 0)
+}
+
+func min64(a int64, aOK bool, b int64) int64 {
+	if aOK && a < b {
+		return a
+	}
+	return b
+}
+
+func (s *Shard) hasQueued() bool {
+	return s.finished.Load() != nil || s.inboxLen.Load() != 0 || s.hasMail()
+}
+
+// MayWait announces that the head is about to sleep. If it says false there is
+// work, and the head must not.
+func (s *Shard) MayWait() bool {
+	s.sleeping.Store(1)
+	if s.hasQueued() {
+		s.sleeping.Store(0)
+		return false
+	}
+	s.Stats.Waits++
+	return true
+}
+
+// Woke says that the head is awake, and reads the turn's clock.
+func (s *Shard) Woke() {
+	if s.sleeping.Load() != 0 {
+		s.sleeping.Store(0)
+	}
+	s.nowNs = nanotime()
+	s.wokeNs = s.nowNs
+}
+
+// EndTurn does what is due after a batch of events: completions, mail, timers,
+// tick, output, endings.
+func (s *Shard) EndTurn() {
+	s.Stats.Turns++
+	s.nowNs = nanotime()
+	s.takeFinished()
+	s.takeMail()
+	s.takeInbox()
+	s.runTimers()
+	s.tick()
+	s.rereadAll()
+	s.sayClosed()
+	s.flush()
+	s.sendMail()
+	if s.opts.OnTurn != nil {
+		s.opts.OnTurn(s, s.Stats.DataCallbacks)
+	}
+	if busy := s.nowNs - s.wokeNs; busy > int64(s.opts.StallBudget) {
+		s.Stats.Stalls++
+		s.Stats.StallMaxNs = max(s.Stats.StallMaxNs, uint64(busy))
+	}
+	s.wokeNs = s.nowNs
+}
+
+func (s *Shard) tick() {
+	if s.ticker == nil || s.nowNs < s.nextTick {
+		return
+	}
+	s.nextTick = s.nowNs + int64(s.opts.TickInterval)
+	s.Stats.Ticks++
+	s.ticker.Tick(s)
+}
+
+func (s *Shard) rereadAll() {
+	if len(s.reread) == 0 {
+		return
+	}
+	s.reread, s.rereading = s.rereading[:0], s.reread
+	for _, id := range s.rereading {
+		if c := s.Conn(id); c != nil && c.in.len() > 0 {
+			s.showUnread(c)
+		}
+	}
+}
+
+// flush hands the turn's output to the driver, all connections at once.
+func (s *Shard) flush() {
+	if len(s.dirty) == 0 {
+		return
+	}
+	s.dirty, s.flushing = s.flushing[:0], s.dirty
+	keep := s.flushing[:0]
+	for _, c := range s.flushing {
+		c.dirty = false
+		switch {
+		case c.state == connDetached:
+			s.recycleIfDone(c)
+		case c.out.bytes > 0:
+			keep = append(keep, c)
+		default:
+			s.finishOutput(c)
+		}
+	}
+	if len(keep) > 0 {
+		s.drv.Flush(keep)
+	}
+	clear(s.flushing)
+}
