@@ -1,0 +1,140 @@
+// Package helper is the pool of threads to which the state-machine models give
+// what cannot be made nonblocking: one pool per shard, its head the only
+// producer.
+package helper
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	srt "github.com/syslet/syslet/runtime"
+)
+
+// Pool runs syslets on helper threads and gives them back by Shard.FinishFrom.
+type Pool struct {
+	shard *srt.Shard
+	// stopsAt tells a helper to give the syslet back to the loop before this op.
+	stopsAt func(op *srt.Op) bool
+	efd     int
+	wg      sync.WaitGroup
+
+	// A ring of one producer and many consumers. A slot is stored before tail
+	// says so, and not overwritten before head has passed it: a consumer whose
+	// compare-and-swap on head succeeds has read what that slot held.
+	slots []atomic.Pointer[srt.Syslet]
+	tail  atomic.Uint64 // written by the producer alone
+	head  atomic.Uint64
+	// waiting helpers have looked at the ring after they counted themselves, so
+	// a producer that then sees none need not wake any.
+	waiting atomic.Int32
+	stopped atomic.Bool
+
+	// Wakes counts the system calls that woke helpers. On the head only.
+	Wakes uint64
+}
+
+// Open starts threads helpers for s. stopsAt may be nil.
+func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) (*Pool, error) {
+	efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE)
+	if err != nil {
+		return nil, fmt.Errorf("helper: cannot make an eventfd: %w", err)
+	}
+	size := 1
+	for size < s.Options().MaxInFlight {
+		size *= 2
+	}
+	p := &Pool{shard: s, stopsAt: stopsAt, efd: efd, slots: make([]atomic.Pointer[srt.Syslet], size)}
+	p.wg.Add(threads)
+	for i := range threads {
+		go p.help(fmt.Sprintf("helper%d-%d", s.Index(), i))
+	}
+	return p, nil
+}
+
+// Give queues y. There is always room: Options.MaxInFlight bounds what is in
+// flight. On the head only.
+func (p *Pool) Give(y *srt.Syslet) {
+	tail := p.tail.Load()
+	p.slots[tail&uint64(len(p.slots)-1)].Store(y)
+	p.tail.Store(tail + 1)
+	if p.waiting.Load() > 0 {
+		p.Wakes++
+		p.post(1)
+	}
+}
+
+func (p *Pool) take() *srt.Syslet {
+	for {
+		head := p.head.Load()
+		if head == p.tail.Load() {
+			return nil
+		}
+		y := p.slots[head&uint64(len(p.slots)-1)].Load()
+		if p.head.CompareAndSwap(head, head+1) {
+			return y
+		}
+	}
+}
+
+func (p *Pool) post(n uint64) {
+	// An eventfd's write blocks only at 2^64-2, so raw is safe.
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.efd), uintptr(unsafe.Pointer(&n)), 8)
+}
+
+func (p *Pool) help(name string) {
+	defer p.wg.Done()
+	runtime.LockOSThread() // for its name, and because it blocks more than it runs
+	defer runtime.UnlockOSThread()
+	srt.NameThread(name)
+	defer srt.NameThread("go")
+	for {
+		y := p.take()
+		if y == nil {
+			if p.stopped.Load() {
+				return
+			}
+			p.wait()
+			continue
+		}
+		p.run(y)
+		p.shard.FinishFrom(y)
+	}
+}
+
+func (p *Pool) wait() {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	if p.head.Load() != p.tail.Load() || p.stopped.Load() {
+		return
+	}
+	var n [8]byte
+	_, _, _ = unix.Syscall(unix.SYS_READ, uintptr(p.efd), uintptr(unsafe.Pointer(&n)), 8)
+}
+
+func (p *Pool) run(y *srt.Syslet) {
+	if y.Cancelled() {
+		y.Abort(unix.ECANCELED)
+		return
+	}
+	for first := true; ; first = false {
+		op := y.Op()
+		if op == nil || !first && p.stopsAt != nil && p.stopsAt(op) {
+			return
+		}
+		y.Apply(y.Exec())
+	}
+}
+
+// Close ends the helpers once they have run what was given. The head calls it
+// when nothing is in flight, or means to wait for it.
+func (p *Pool) Close() {
+	p.stopped.Store(true)
+	p.post(1 << 20)
+	p.wg.Wait()
+	_ = unix.Close(p.efd)
+}
