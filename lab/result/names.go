@@ -1,0 +1,161 @@
+package result
+
+// The names of metrics. Latency counts from the intended send time, service
+// from the actual one. "Per op" is per request answered.
+const (
+	LatencyP50  = "latency_p50"
+	LatencyP90  = "latency_p90"
+	LatencyP99  = "latency_p99"
+	LatencyP999 = "latency_p999"
+	LatencyMax  = "latency_max"
+	LatencyMean = "latency_mean"
+	ServiceP50  = "service_p50"
+	ServiceP99  = "service_p99"
+	SendLagP99  = "send_lag_p99"
+
+	// Requests that block and requests that do not, apart (blocking curve).
+	BlockedP50    = "blocked_p50"
+	BlockedP99    = "blocked_p99"
+	BlockedP999   = "blocked_p999"
+	UnblockedP50  = "unblocked_p50"
+	UnblockedP99  = "unblocked_p99"
+	UnblockedP999 = "unblocked_p999"
+
+	Throughput           = "throughput"
+	Offered              = "offered"
+	SaturationThroughput = "saturation_throughput"
+	Operations           = "operations"
+
+	CPUPerOp                 = "cpu_per_op"
+	CPULoadPerOp             = "cpu_load_per_op"
+	SwitchesVoluntaryPerOp   = "switches_voluntary_per_op"
+	SwitchesInvoluntaryPerOp = "switches_involuntary_per_op"
+	// The same, of the Go runtime's own threads (not the loops).
+	SwitchesGoVoluntaryPerOp   = "switches_go_voluntary_per_op"
+	SwitchesGoInvoluntaryPerOp = "switches_go_involuntary_per_op"
+	// SyscallsPerOp is from the server's own counters, SyscallsKernelPerOp from
+	// the kernel's tracepoint.
+	SyscallsPerOp       = "syscalls_per_op"
+	SyscallsKernelPerOp = "syscalls_kernel_per_op"
+
+	CacheMissesPerOp = "cache_misses_per_op"
+
+	RSS     = "rss"
+	Threads = "threads"
+
+	TakeoversAnnounced = "takeovers_announced"
+	TakeoversDetected  = "takeovers_detected"
+	// TakeoversAtBound are blocks that found no standby: the head ran them itself.
+	TakeoversAtBound = "takeovers_at_bound"
+	TakeoversFalse   = "takeovers_false"
+	TakeoverP50      = "takeover_p50"
+	TakeoverP99      = "takeover_p99"
+
+	GCCycles     = "gc_cycles"
+	GCPauseTotal = "gc_pause_total"
+	GCPauseMax   = "gc_pause_max"
+	AllocsPerOp  = "allocs_per_op"
+
+	Errors      = "errors"
+	LateSends   = "late_sends"
+	Disconnects = "disconnects"
+)
+
+// Sources. Any other text may be used; these are those that reports know.
+const (
+	SourcePMU     = "pmu"     // hardware counter
+	SourceSim     = "sim"     // simulated cache (cachegrind): user space only
+	SourceProbe   = "probe"   // prime and probe: cache displaced, kernel included
+	SourceLoad    = "load"    // the load process
+	SourceServer  = "server"  // the server's own counters
+	SourceRusage  = "rusage"  // getrusage(2)
+	SourceProc    = "procfs"  // /proc/PID/task/TID/status and the like
+	SourceKernel  = "kernel"  // tracepoint raw_syscalls:sys_enter, sched:sched_switch
+	SourceGo      = "go"      // Go's runtime/metrics
+	SourceDerived = "derived" // computed from other metrics of the trial
+)
+
+// Direction says which way is better.
+type Direction int
+
+const (
+	// Neither way is better by itself.
+	Neither Direction = iota
+	// Lower is better.
+	Lower
+	// Higher is better.
+	Higher
+)
+
+// Info is what a reader is told of a metric.
+type Info struct {
+	Name, Label, Unit string
+	Better            Direction
+}
+
+// catalogue is in the order of the report's tables.
+var catalogue = []Info{
+	{LatencyP50, "median latency", "us", Lower},
+	{LatencyP90, "p90 latency", "us", Lower},
+	{LatencyP99, "p99 latency", "us", Lower},
+	{LatencyP999, "p99.9 latency", "us", Lower},
+	{LatencyMax, "maximum latency", "us", Lower},
+	{LatencyMean, "mean latency", "us", Lower},
+	{ServiceP50, "median service time", "us", Lower},
+	{ServiceP99, "p99 service time", "us", Lower},
+	{SendLagP99, "p99 send lag of the load", "us", Neither},
+	{BlockedP50, "median latency of requests that block", "us", Lower},
+	{BlockedP99, "p99 latency of requests that block", "us", Lower},
+	{BlockedP999, "p99.9 latency of requests that block", "us", Lower},
+	{UnblockedP50, "median latency of requests that do not block", "us", Lower},
+	{UnblockedP99, "p99 latency of requests that do not block", "us", Lower},
+	{UnblockedP999, "p99.9 latency of requests that do not block", "us", Lower},
+	{Throughput, "throughput", "1/s", Higher},
+	{Offered, "offered load", "1/s", Neither},
+	{SaturationThroughput, "throughput at saturation", "1/s", Higher},
+	{Operations, "requests answered", "1", Neither},
+	{CPUPerOp, "CPU per request", "us", Lower},
+	{CPULoadPerOp, "CPU of the load per request", "us", Neither},
+	{SwitchesVoluntaryPerOp, "voluntary context switches per request", "1", Lower},
+	{SwitchesInvoluntaryPerOp, "involuntary context switches per request", "1", Lower},
+	{SwitchesGoVoluntaryPerOp, "voluntary switches of Go's own threads per request", "1", Lower},
+	{SwitchesGoInvoluntaryPerOp, "involuntary switches of Go's own threads per request", "1", Lower},
+	{SyscallsPerOp, "system calls per request (own counters)", "1", Lower},
+	{SyscallsKernelPerOp, "system calls per request (kernel's count)", "1", Lower},
+	{CacheMissesPerOp, "cache misses per request", "1", Lower},
+	{RSS, "resident memory", "bytes", Lower},
+	{Threads, "threads", "1", Neither},
+	{TakeoversAnnounced, "takeovers, announced", "1", Neither},
+	{TakeoversDetected, "takeovers, detected", "1", Neither},
+	{TakeoversAtBound, "blocks at the bound of the pool", "1", Lower},
+	{TakeoversFalse, "takeovers, false alarms", "1", Lower},
+	{TakeoverP50, "median takeover latency", "us", Lower},
+	{TakeoverP99, "p99 takeover latency", "us", Lower},
+	{GCCycles, "garbage collections", "1", Neither},
+	{GCPauseTotal, "garbage collection pauses, total", "us", Lower},
+	{GCPauseMax, "garbage collection pause, longest", "us", Lower},
+	{AllocsPerOp, "allocations per request", "1", Lower},
+	{Errors, "errors", "1", Lower},
+	{LateSends, "late sends", "1", Lower},
+	{Disconnects, "disconnects", "1", Lower},
+}
+
+// Describe is what is known of a metric; for a name that the catalogue does not
+// have, its label is the name and neither way is better.
+func Describe(name string) Info {
+	for _, info := range catalogue {
+		if info.Name == name {
+			return info
+		}
+	}
+	return Info{Name: name, Label: name}
+}
+
+// Names are the names of the catalogue, in the order of the report's tables.
+func Names() []string {
+	names := make([]string, len(catalogue))
+	for i, info := range catalogue {
+		names[i] = info.Name
+	}
+	return names
+}

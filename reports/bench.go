@@ -1,0 +1,138 @@
+package reports
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/syslet/syslet/lab/result"
+)
+
+// writeBench writes the Go benchmark format (golang.org/design/14313-benchmark-format):
+// one line for each counted trial, so that benchstat sees rounds as samples.
+// The source is part of a cache metric's unit, because sources are different
+// quantities.
+func writeBench(to io.Writer, run *result.Run) error {
+	w := bufio.NewWriter(to)
+	if env := run.Environment; env != nil {
+		for _, c := range [][2]string{{"goos", env.OS}, {"goarch", env.Arch}, {"cpu", env.CPUModel}, {"kernel", env.Kernel}, {"go", env.GoVersion}, {"commit", env.Commit}} {
+			if c[1] != "" {
+				fmt.Fprintf(w, "%s: %s\n", c[0], oneLine(c[1]))
+			}
+		}
+	}
+	units := map[string]result.Direction{}
+	for i := range run.Trials {
+		if t := &run.Trials[i]; t.Counted() {
+			for name, m := range t.Metrics {
+				units[benchUnit(name, m)] = result.Describe(name).Better
+			}
+		}
+	}
+	for _, unit := range slices.Sorted(maps.Keys(units)) {
+		switch units[unit] {
+		case result.Lower:
+			fmt.Fprintf(w, "Unit %s better=lower assume=nothing\n", unit)
+		case result.Higher:
+			fmt.Fprintf(w, "Unit %s better=higher assume=nothing\n", unit)
+		default:
+			fmt.Fprintf(w, "Unit %s assume=nothing\n", unit)
+		}
+	}
+	fmt.Fprintln(w)
+	for i := range run.Trials {
+		if t := &run.Trials[i]; t.Counted() {
+			benchLine(w, t)
+		}
+	}
+	return w.Flush()
+}
+
+// benchLine leaves out what is unavailable: the format has no word for it.
+func benchLine(w *bufio.Writer, t *result.Trial) {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(t.Metrics)) {
+		if m := t.Metrics[name]; m.Available() {
+			pairs = append(pairs, exact(m.Value)+" "+benchUnit(name, m))
+		}
+	}
+	if len(pairs) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "Benchmark%s/model=%s", camel(t.Experiment), benchName(t.Model))
+	for _, name := range slices.Sorted(maps.Keys(t.Factors)) {
+		fmt.Fprintf(w, "/%s=%s", benchName(name), benchName(t.Factors[name]))
+	}
+	fmt.Fprintf(w, " %d %s\n", iterations(t), strings.Join(pairs, " "))
+}
+
+// iterations is the number of requests answered, and 1 where it is unknown.
+func iterations(t *result.Trial) int64 {
+	if n, ok := t.Value(result.Operations); ok && n >= 1 {
+		return int64(n)
+	}
+	if rate, ok := t.Value(result.Throughput); ok && rate*t.DurationS >= 1 {
+		return int64(math.Round(rate * t.DurationS))
+	}
+	return 1
+}
+
+// benchUnit is "p99-us" for latency_p99, "cpu-us/op" for cpu_per_op,
+// "cache_misses-probe/op", "rss-bytes", "errors".
+func benchUnit(name string, m result.Metric) string {
+	base, perOp := strings.CutSuffix(strings.TrimPrefix(name, "latency_"), "_per_op")
+	if name == result.CacheMissesPerOp {
+		base += "-" + m.Source
+	}
+	switch m.Unit {
+	case "1":
+	case "1/s":
+		base += "/s"
+	default:
+		base += "-" + m.Unit
+	}
+	if perOp {
+		base += "/op"
+	}
+	return oneWord(base)
+}
+
+// camel makes "game-mix" into "GameMix", as benchmark names must start with a capital.
+func camel(s string) string {
+	var b strings.Builder
+	up := true
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			up = true
+			continue
+		}
+		if up {
+			r = unicode.ToUpper(r)
+		}
+		up = false
+		b.WriteRune(r)
+	}
+	if b.Len() == 0 {
+		return "X"
+	}
+	return b.String()
+}
+
+// benchName keeps a part of a name one part: a "-8" at the end would read as
+// GOMAXPROCS, a slash as a further part.
+func benchName(s string) string {
+	s = strings.ReplaceAll(oneWord(s), "/", "_")
+	if i := strings.LastIndexByte(s, '-'); i >= 0 && i+1 < len(s) && strings.Trim(s[i+1:], "0123456789") == "" {
+		s = s[:i] + "_" + s[i+1:]
+	}
+	return s
+}
+
+func oneWord(s string) string { return strings.Join(strings.Fields(s), "_") }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

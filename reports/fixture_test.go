@@ -1,0 +1,155 @@
+package reports
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/syslet/syslet/lab/result"
+)
+
+// character is what the synthetic run lets a model be. The figures are invented;
+// they only have plausible sizes.
+type character struct {
+	p50, tail, cpu, voluntary, involuntary, calls, cache, rssMiB float64
+	// blockUs is what one blocking request costs everybody.
+	blockUs float64
+}
+
+var characters = map[string]character{
+	"nonblock":        {118, 1.05, 21.5, 0.31, 0.021, 2.41, 14.2, 31, 14},
+	"iouring":         {109, 1.15, 17.9, 0.22, 0.025, 0.61, 12.9, 36, 11},
+	"threadlet":       {112, 0.95, 19.8, 0.36, 0.034, 2.52, 14.8, 34, 9},
+	"goroutine":       {131, 1.45, 28.4, 0.92, 0.061, 3.12, 21.4, 58, 19},
+	"nonblock-inline": {115, 1.10, 20.9, 0.30, 0.020, 2.39, 14.1, 30, 240},
+}
+
+// writeFixture makes a run's folder through the real writer: five rounds of the
+// mix, three of the curve, one suspect and one invalid trial, a quantity that is
+// unavailable and two sources of one metric.
+func writeFixture(t *testing.T, dir string, seed uint64) *result.Run {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	w, err := result.Create(dir)
+	require.NoError(t, err)
+	require.NoError(t, w.WriteEnvironment(fixtureEnvironment()))
+	add := func(trial result.Trial) {
+		trial.Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		trial.Seed = rng.Uint64() >> 12
+		require.NoError(t, w.Append(trial))
+	}
+	for round := 1; round <= 5; round++ {
+		for _, m := range known[:4] {
+			trial := mixTrial(rng, m, round)
+			if m == "goroutine" && round == 2 {
+				trial.Verdict, trial.Reasons = result.Suspect, []string{"1.3 % of sends were late (limit 1 %)"}
+			}
+			if m == "iouring" && round == 4 {
+				trial.Verdict, trial.Reasons = result.Invalid, []string{"the load process lost its CPU for 212 ms"}
+				trial.Metrics[result.LatencyP99] = result.Of(987654, "us", result.SourceLoad)
+			}
+			add(trial)
+		}
+	}
+	for round := 1; round <= 3; round++ {
+		for _, m := range known {
+			for _, share := range []string{"0", "5", "20", "50", "100"} {
+				add(curveTrial(rng, m, round, share))
+			}
+		}
+	}
+	require.NoError(t, w.Close())
+	run, err := result.Read(dir)
+	require.NoError(t, err)
+	return run
+}
+
+func fixtureEnvironment() result.Environment {
+	return result.Environment{
+		Version: "v0.1.0", Commit: "0123abc", Start: time.Date(2026, 3, 1, 11, 58, 0, 0, time.UTC),
+		CommandLine: []string{"go", "run", "./cmd/syslet", "lab", "run", "--seed", "42", "--out", "runs/it's here"}, Seed: 42,
+		OS: "linux", Arch: "amd64", Kernel: "6.18.5", CPUModel: "Synthetic CPU & Co <test>", CPUCount: 2, Virtual: "kvm",
+		Governor: "", MemoryBytes: 8 << 30, GoVersion: "go1.26.0", GOMAXPROCS: 2, UID: 1000, ServerCPUs: "0", LoadCPUs: "1",
+		Caches:        []result.Cache{{Level: 1, Type: "Data", SizeBytes: 32 << 10}, {Level: 3, Type: "Unified", SizeBytes: 16 << 20, SharedCPUs: "0-1"}},
+		OutFilesystem: "ext4 rw,relatime", DataFilesystem: "ext4 rw,relatime",
+		IOUring: result.Capability{Available: true}, Perf: result.Capability{Detail: "no hardware counters in this virtual machine (ENOENT)"},
+		Plan: []result.Planned{
+			{Experiment: "game-mix", Workload: "game", Question: "Which model serves a game's mix of moves, chat, pings and saves best?", Models: known[:4], Rounds: 5, Trials: 20},
+			{Experiment: "blocking-curve", Workload: "echo", Question: "What does a growing share of blocking requests cost each model?", Models: known, Rounds: 3, Trials: 75},
+		},
+		Warnings: []string{"The CPUs are shared with other guests."},
+	}
+}
+
+func jitter(rng *rand.Rand, spread float64) float64 { return math.Exp(rng.NormFloat64() * spread) }
+
+func mixTrial(rng *rand.Rand, model string, round int) result.Trial {
+	c := characters[model]
+	trial := result.Trial{Experiment: "game-mix", Workload: "game", Model: model, Round: round, DurationS: 4, Verdict: result.Valid,
+		Factors: result.Factors{"rate": "5000", "conns": "500"}, Metrics: map[string]result.Metric{}, Distributions: map[string][]result.Point{}}
+	common(rng, &trial, c, 1)
+	trial.Metrics[result.Throughput] = result.Of(5000*jitter(rng, 0.001), "1/s", result.SourceLoad)
+	trial.Metrics[result.Offered] = result.Of(5000, "1/s", result.SourceLoad)
+	return trial
+}
+
+func curveTrial(rng *rand.Rand, model string, round int, share string) result.Trial {
+	c := characters[model]
+	trial := result.Trial{Experiment: "blocking-curve", Workload: "echo", Model: model, Round: round, DurationS: 1.5, Verdict: result.Valid,
+		Factors: result.Factors{"blocking_share": share, "block": "odirect"}, Metrics: map[string]result.Metric{}, Distributions: map[string][]result.Point{}}
+	b, _ := trial.Factors.Number("blocking_share")
+	slow := 1 + b/100*c.blockUs/20
+	common(rng, &trial, c, slow)
+	trial.Metrics[result.SaturationThroughput] = result.Of(52000*20/c.cpu/slow*jitter(rng, 0.03), "1/s", result.SourceLoad)
+	if b > 0 {
+		trial.Metrics[result.BlockedP99] = result.Of((190+c.blockUs)*slow*jitter(rng, 0.05), "us", result.SourceLoad)
+	}
+	if b < 100 {
+		trial.Metrics[result.UnblockedP99] = result.Of(c.p50*3*slow*jitter(rng, 0.05), "us", result.SourceLoad)
+	}
+	return trial
+}
+
+func common(rng *rand.Rand, trial *result.Trial, c character, slow float64) {
+	trial.Command = result.Command{Server: []string{"syslet", "serve", "--model", trial.Model, "--workload", trial.Workload, "--cpus", "0"},
+		Load: []string{"syslet", "load", "--workload", trial.Workload, "--rate", "5000", "--cpus", "1"}}
+	p50, tail := c.p50*slow*jitter(rng, 0.03), c.tail*jitter(rng, 0.04)
+	curve := func(pct float64) float64 {
+		n := -math.Log10(1 - pct/100)
+		return p50 * math.Exp(tail*(n-0.301)*0.95+0.04*n*n)
+	}
+	for _, pct := range []float64{0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.999} {
+		trial.Distributions["latency"] = append(trial.Distributions["latency"], result.Point{pct, math.Round(curve(pct)*100) / 100})
+	}
+	m := trial.Metrics
+	load := func(name string, v float64) {
+		m[name] = result.Of(math.Round(v*100)/100, result.Describe(name).Unit, result.SourceLoad)
+	}
+	load(result.LatencyP50, curve(50))
+	load(result.LatencyP90, curve(90))
+	load(result.LatencyP99, curve(99))
+	load(result.LatencyP999, curve(99.9))
+	load(result.LatencyMax, curve(99.99)*1.4)
+	load(result.SendLagP99, 22*jitter(rng, 0.1))
+	load(result.Errors, 0)
+	load(result.Operations, 5000*trial.DurationS)
+	m[result.CPUPerOp] = result.Of(c.cpu*math.Sqrt(slow)*jitter(rng, 0.02), "us", result.SourceRusage)
+	m[result.SwitchesVoluntaryPerOp] = result.Of(c.voluntary*slow*jitter(rng, 0.04), "1", result.SourceProc)
+	m[result.SwitchesInvoluntaryPerOp] = result.Of(c.involuntary*jitter(rng, 0.1), "1", result.SourceProc)
+	m[result.SyscallsPerOp] = result.Of(c.calls*slow*jitter(rng, 0.01), "1", result.SourceServer)
+	m[result.SyscallsKernelPerOp] = result.Missing("tracefs is not mounted, or not for this user: run as root to count in the kernel", "1", result.SourceKernel)
+	m[result.CacheMissesPerOp] = result.Of(c.cache*jitter(rng, 0.08), "1", result.SourceProbe)
+	m[result.RSS] = result.Of(math.Round(c.rssMiB*jitter(rng, 0.02)*(1<<20)), "bytes", result.SourceProc)
+	if trial.Model == "threadlet" {
+		m[result.TakeoversAnnounced] = result.Of(math.Round(300*slow*jitter(rng, 0.1)), "1", result.SourceServer)
+		m[result.TakeoversDetected] = result.Of(math.Round(40*slow*jitter(rng, 0.1)), "1", result.SourceServer)
+		m[result.TakeoversAtBound] = result.Of(0, "1", result.SourceServer)
+		m[result.TakeoverP50] = result.Of(24*jitter(rng, 0.05), "us", result.SourceServer)
+	} else {
+		for _, name := range []string{result.TakeoversAnnounced, result.TakeoversDetected} {
+			m[name] = result.Missing("only the threadlet model takes over", "1", result.SourceServer)
+		}
+	}
+}

@@ -1,0 +1,321 @@
+package reports
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/syslet/syslet/lab/result"
+)
+
+// finding is one sentence of the verdict with its evidence.
+type finding struct {
+	// Kind is "lead", "tie", "hint", "note" or "warn".
+	Kind string
+	// Model is set where one model is the subject.
+	Model string
+	// Where is the view that it holds for, if it is of one.
+	Where string
+	Head  string
+	Body  string
+	Rows  []evidence
+}
+
+// evidence is one model's line under a finding.
+type evidence struct {
+	Model, Value, Interval string
+	// Relation is to the first model, or to the first level; Detail its interval.
+	Relation, Detail string
+}
+
+// keepsUp is the share of the offered load that a server must answer for its
+// latency to mean anything.
+const keepsUp = 0.98
+
+// verdict is what the page opens with, computed from the trials alone.
+type verdict struct {
+	// Answers say who is best and by how much.
+	Answers []finding
+	// Limits say what the answers do not cover.
+	Limits []finding
+}
+
+func judge(run *result.Run, vs []*view) verdict {
+	var out verdict
+	for _, v := range vs {
+		if v.Factor == "" {
+			out.Answers = append(out.Answers, v.mixFindings()...)
+		} else {
+			out.Answers = append(out.Answers, v.curveFindings()...)
+		}
+	}
+	out.Limits = caveats(run, vs)
+	return out
+}
+
+// label names a view in a sentence.
+func (v *view) label() string {
+	if s := v.Setting.String(); s != "" {
+		return v.Experiment + " (" + s + ")"
+	}
+	return v.Experiment
+}
+
+func (v *view) mixFindings() []finding {
+	var out []finding
+	for _, name := range []string{result.LatencyP99, result.CPUPerOp} {
+		out = append(out, v.rankFindings(name, "")...)
+	}
+	return append(out, v.overloaded()...)
+}
+
+// rankFindings says who is best for a metric, once for each source.
+func (v *view) rankFindings(name, levelText string) []finding {
+	var out []finding
+	for _, k := range v.keysOf(name) {
+		r := v.rank(k, levelText)
+		if len(r.rows) == 0 {
+			continue
+		}
+		f := finding{Kind: r.kind(), Where: v.label() + v.at(levelText),
+			Head: sourced(k, r.head()), Body: r.hedge(), Rows: r.evidence()}
+		if tied, _ := r.tied(); len(tied) == 0 {
+			f.Model = r.rows[0].model
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// at is ", 50 % blocking" for a level, empty without one.
+func (v *view) at(levelText string) string {
+	if levelText == "" {
+		return ""
+	}
+	if v.Factor == blockingShare {
+		return ", " + levelText + " % blocking"
+	}
+	return ", " + v.Factor + " " + levelText
+}
+
+// overloaded names the models that answered less than was offered: their
+// latency is that of a queue that grows, and says nothing of the model at a load
+// that it can carry.
+func (v *view) overloaded() []finding {
+	var out []finding
+	for _, m := range v.Models {
+		var behind []string
+		for _, l := range v.Levels {
+			if text := v.shortfall(m, l.Text); text != "" {
+				behind = append(behind, strings.TrimSpace(trimAt(v.at(l.Text))+" "+text))
+			}
+		}
+		if len(behind) > 0 {
+			out = append(out, finding{Kind: "warn", Model: m, Where: v.label(), Head: m + " did not keep up with what was offered",
+				Body: strings.Join(behind, "; ") + ". Its latency there is that of a growing queue."})
+		}
+	}
+	return out
+}
+
+// shortfall is "(4,000 /s of 5,000 /s)" if the model did not keep up at a level.
+func (v *view) shortfall(model, levelText string) string {
+	for _, k := range v.keysOf(result.Throughput) {
+		for _, offered := range v.keysOf(result.Offered) {
+			got, want := v.cell(model, levelText, k), v.cell(model, levelText, offered)
+			if len(got.Points) > 0 && len(want.Points) > 0 && got.Summary.Median < keepsUp*want.Summary.Median {
+				return fmt.Sprintf("(%s of %s)", quantity(got.Summary.Median, k.Unit), quantity(want.Summary.Median, offered.Unit))
+			}
+		}
+	}
+	return ""
+}
+
+// curveFindings says who is best at both ends, and what the way between costs.
+func (v *view) curveFindings() []finding {
+	var out []finding
+	ends := []string{v.Levels[0].Text}
+	if len(v.Levels) > 1 {
+		ends = append(ends, v.Levels[len(v.Levels)-1].Text)
+	}
+	rate := result.SaturationThroughput
+	if len(v.keysOf(rate)) == 0 {
+		rate = result.Throughput
+	}
+	for _, name := range []string{rate, result.LatencyP99} {
+		for _, end := range ends {
+			out = append(out, v.rankFindings(name, end)...)
+		}
+	}
+	if len(ends) == 2 {
+		for _, name := range []string{rate, result.LatencyP99} {
+			for _, k := range v.keysOf(name) {
+				out = append(out, v.span(k, ends[0], ends[1])...)
+			}
+		}
+	}
+	return append(out, v.overloaded()...)
+}
+
+// span gives each model's ratio of its last level to its first.
+func (v *view) span(k key, from, to string) []finding {
+	var rows []evidence
+	var least, most string
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for _, m := range v.Models {
+		a, b := v.cell(m, from, k), v.cell(m, to, k)
+		if len(a.Points) == 0 || len(b.Points) == 0 || a.Summary.Median <= 0 {
+			continue
+		}
+		ratio := b.Summary.Median / a.Summary.Median
+		rows = append(rows, evidence{Model: m, Value: shown(a.Summary.Median, k.Unit) + " to " + quantity(b.Summary.Median, k.Unit), Relation: times(ratio)})
+		// Change counts either way: half and double are equally far.
+		if change := math.Abs(math.Log(ratio)); change < lo {
+			lo, least = change, m+" ("+times(ratio)+")"
+		}
+		if change := math.Abs(math.Log(ratio)); change > hi {
+			hi, most = change, m+" ("+times(ratio)+")"
+		}
+	}
+	if len(rows) < 2 {
+		return nil
+	}
+	return []finding{{Kind: "note", Where: v.label() + ", from " + trimAt(v.at(from)) + " to " + trimAt(v.at(to)),
+		Head: fmt.Sprintf("%s changes least for %s and most for %s", upperFirst(k.Label()), least, most), Rows: rows}}
+}
+
+func trimAt(s string) string { return strings.TrimPrefix(s, ", ") }
+
+// sourced names the source where sources are different quantities.
+func sourced(k key, text string) string {
+	if k.Name == result.CacheMissesPerOp {
+		return text + " (source " + k.Source + ")"
+	}
+	return text
+}
+
+// caveats are what a sceptical reader asks for first: refused models, trials
+// that do not count, what could not be measured, what is not there.
+func caveats(run *result.Run, vs []*view) []finding {
+	var out []finding
+	if env := run.Environment; env != nil {
+		for _, r := range env.Refused {
+			out = append(out, finding{Kind: "warn", Model: r.Model, Head: r.Model + " was refused by this machine", Body: r.Reason})
+		}
+		out = append(out, incomplete(run)...)
+	}
+	out = append(out, doubtful(run)...)
+	out = append(out, unavailable(vs)...)
+	for _, w := range warnings(run) {
+		out = append(out, finding{Kind: "warn", Head: "Warning", Body: w})
+	}
+	return out
+}
+
+func warnings(run *result.Run) []string {
+	out := slices.Clone(run.Warnings)
+	if run.Environment != nil {
+		out = append(out, run.Environment.Warnings...)
+	}
+	return out
+}
+
+// incomplete compares the plan with what is there.
+func incomplete(run *result.Run) []finding {
+	var out []finding
+	for _, p := range run.Environment.Plan {
+		done, counted := 0, map[string]int{}
+		for i := range run.Trials {
+			if t := &run.Trials[i]; t.Experiment == p.Experiment {
+				done++
+				if t.Counted() {
+					counted[t.Model]++
+				}
+			}
+		}
+		if done < p.Trials {
+			out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%s is incomplete", p.Experiment),
+				Body: fmt.Sprintf("%d of %d planned trials are there. Medians are over fewer rounds, and levels or models may be missing.", done, p.Trials)})
+		}
+		var absent []string
+		for _, m := range p.Models {
+			if counted[m] == 0 && !refused(run, m) {
+				absent = append(absent, m)
+			}
+		}
+		if len(absent) > 0 {
+			out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%s has no usable trial of %s", p.Experiment, list(ordered(absent))),
+				Body: "Nothing can be said of it here."})
+		}
+	}
+	return out
+}
+
+func refused(run *result.Run, model string) bool {
+	return run.Environment != nil && slices.ContainsFunc(run.Environment.Refused, func(r result.Refusal) bool { return r.Model == model })
+}
+
+// doubtful counts the trials that are not valid, by reason.
+func doubtful(run *result.Run) []finding {
+	var out []finding
+	for _, verdict := range []result.Verdict{result.Invalid, result.Suspect} {
+		reasons := map[string]int{}
+		n := 0
+		for i := range run.Trials {
+			t := &run.Trials[i]
+			if t.Verdict != verdict {
+				continue
+			}
+			n++
+			for _, r := range t.Reasons {
+				reasons[fmt.Sprintf("%s, %s: %s", t.Experiment, t.Model, r)]++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		effect := "Listed below and counted nowhere."
+		if verdict == result.Suspect {
+			effect = "Counted, and drawn hollow."
+		}
+		var parts []string
+		for _, r := range slices.Sorted(maps.Keys(reasons)) {
+			parts = append(parts, fmt.Sprintf("%s (%d)", r, reasons[r]))
+		}
+		are := "are"
+		if n == 1 {
+			are = "is"
+		}
+		out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
+			Body: effect + " " + strings.Join(parts, "; ") + "."})
+	}
+	return out
+}
+
+// unavailable lists what no trial of a view could measure, by reason.
+func unavailable(vs []*view) []finding {
+	type gap struct{ what, why string }
+	where := map[gap][]string{}
+	for _, v := range vs {
+		for _, k := range v.Keys {
+			if !v.hasValue(k) {
+				g := gap{fmt.Sprintf("%s (source %s)", k.Label(), k.Source), strings.Join(v.missing(k), "; ")}
+				where[g] = append(where[g], v.Experiment)
+			}
+		}
+	}
+	byReason := map[string][]string{}
+	for g, experiments := range where {
+		text := strings.Join(slices.Compact(experiments), ", ") + "\x00" + g.why
+		byReason[text] = append(byReason[text], g.what)
+	}
+	var out []finding
+	for _, text := range slices.Sorted(maps.Keys(byReason)) {
+		experiments, why, _ := strings.Cut(text, "\x00")
+		slices.Sort(byReason[text])
+		out = append(out, finding{Kind: "note", Where: experiments, Head: "Unavailable: " + list(byReason[text]), Body: why})
+	}
+	return out
+}
