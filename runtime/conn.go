@@ -47,11 +47,13 @@ type Conn struct {
 	state  connState
 	dirty  bool // Invariant: true exactly while it is in shard.dirty
 	ending bool // Invariant: true exactly while it is in shard.ending
-	paused uint8
-	remote netip.AddrPort
-	in     unread
-	out    output
-	reason error
+	// peerEnded: the peer's end of stream has come; there is none to linger for.
+	peerEnded bool
+	paused    uint8
+	remote    netip.AddrPort
+	in        unread
+	out       output
+	reason    error
 	// heardNs is when bytes came last; deadlineNs is when a draining or
 	// lingering connection is given up.
 	heardNs, deadlineNs int64
@@ -131,14 +133,14 @@ func (c *Conn) resume(why uint8) {
 		return
 	}
 	c.paused &^= why
-	if c.paused == 0 && (c.state == connOpen || c.state == connLingering) {
+	if c.paused == 0 && c.state >= connOpen && c.state <= connLingering {
 		c.shard.drv.SetReading(c, true)
 	}
 }
 
 // Reread shows the unconsumed bytes to App.Data again, later in this turn.
 func (c *Conn) Reread() {
-	if c.state == connOpen && c.in.len() > 0 {
+	if c.state == connOpen { // in a Data callback the bytes may not be in c.in yet
 		c.shard.reread = append(c.shard.reread, c.id)
 	}
 }

@@ -16,13 +16,14 @@ func (s *Shard) Accepted(fd int, remote netip.AddrPort) *Conn {
 		return nil
 	}
 	c := s.takeSlot()
-	c.id, c.fd, c.remote, c.state = makeConnID(s.index, c.slot, c.gen), fd, remote, connOpen
+	c.id, c.fd, c.remote = makeConnID(s.index, c.slot, c.gen), fd, remote
 	c.heardNs = s.nowNs
 	s.open++
 	if s.filter != nil && !s.filter.Accept(s, c) {
 		s.unopen(c)
 		return nil
 	}
+	c.state = connOpen // not before: a filter must not write to it or end it
 	if err := s.drv.Attach(c); err != nil {
 		s.unopen(c)
 		return nil
@@ -108,12 +109,13 @@ func (s *Shard) show(c *Conn, p []byte) int {
 func (s *Shard) ReceivedEnd(c *Conn) {
 	switch c.state {
 	case connOpen:
+		c.peerEnded = true
 		s.drain(c, ErrPeerClosed)
 	case connLingering:
 		s.closing--
 		s.detach(c)
 	case connDraining:
-		c.reason = ErrPeerClosed // nothing to linger for
+		c.peerEnded = true
 	}
 }
 

@@ -53,7 +53,6 @@ func (s *Shard) reset(c *Conn) {
 // leaveOpen takes c away from the App, which hears of it soon.
 func (s *Shard) leaveOpen(c *Conn, reason error) {
 	c.reason = reason
-	c.in.release(&s.buffers)
 	s.countClose(reason)
 	c.ending = true
 	s.ending = append(s.ending, c)
@@ -63,9 +62,9 @@ func (s *Shard) leaveOpen(c *Conn, reason error) {
 func (s *Shard) sayClosed() {
 	for i := 0; i < len(s.ending); i++ {
 		c := s.ending[i]
-		c.ending = false
+		c.in.release(&s.buffers) // not earlier: a Data callback may look at it still
 		s.app.Closed(c, c.reason)
-		c.User = nil
+		c.User, c.ending = nil, false
 		if c.state == connDetached {
 			s.recycleIfDone(c)
 		}
@@ -79,7 +78,7 @@ func (s *Shard) finishOutput(c *Conn) {
 	if c.state != connDraining || c.out.bytes > 0 {
 		return
 	}
-	if c.reason == ErrPeerClosed {
+	if c.peerEnded {
 		s.closing--
 		s.detach(c)
 		return

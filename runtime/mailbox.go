@@ -64,6 +64,17 @@ func (r *mailRing) pop(m *Message) bool {
 // empty is asked by the consumer.
 func (r *mailRing) empty() bool { return r.head.Load() == r.tail.Load() }
 
+// setAside puts m behind the backlog. What has left the backlog's front makes
+// room first, so that one that is never quite empty does not grow for ever.
+func (r *mailRing) setAside(m *Message) {
+	if len(r.backlog) == cap(r.backlog) && r.backlogPos > len(r.backlog)/2 {
+		n := copy(r.backlog, r.backlog[r.backlogPos:])
+		clear(r.backlog[n:])
+		r.backlog, r.backlogPos = r.backlog[:n], 0
+	}
+	r.backlog = append(r.backlog, *m)
+}
+
 func (r *mailRing) waiting() int { return len(r.backlog) - r.backlogPos }
 
 // refill moves what waits beside the ring into it.
@@ -103,7 +114,7 @@ func (s *Shard) Post(to int, m *Message) Outcome {
 			s.Stats.MailBusy++
 			return Busy
 		}
-		r.backlog = append(r.backlog, *m)
+		r.setAside(m)
 		s.Stats.MailBacklogged++
 	}
 	s.mailTo[to] = true

@@ -15,10 +15,15 @@ import (
 // Data gives the part of the op's buffer that its Len names.
 func (y *Syslet) Data(op *Op) []byte {
 	n := y.Value(op.Args[2])
-	if n < 0 || n > int64(len(op.Buf)) {
+	switch {
+	case n > int64(len(op.Buf)):
+		return op.Buf
+	case n >= 0:
+		return op.Buf[:n]
+	case op.Args[2].reg == 0: // the constant -1: no Len was given
 		return op.Buf
 	}
-	return op.Buf[:n]
+	return op.Buf[:0] // an earlier op's errno
 }
 
 // ptr is the address of a slice's first byte, or of a valid dummy: a zero
@@ -40,7 +45,11 @@ func result(r uintptr, e unix.Errno) int64 {
 }
 
 // sys is a blocking system call, repeated while a signal interrupts it (the Go
-// scheduler preempts by signal, so EINTR says nothing to the caller).
+// scheduler preempts by signal, so EINTR says nothing to the caller). nosplit,
+// as raw: arguments are addresses of locals too, and a stack that grew here
+// would move from under them.
+//
+//go:nosplit
 func sys(nr, a, b, c, d, e, f uintptr) int64 {
 	for {
 		r, _, en := unix.Syscall6(nr, a, b, c, d, e, f)
@@ -51,6 +60,8 @@ func sys(nr, a, b, c, d, e, f uintptr) int64 {
 }
 
 // raw is a system call that cannot block.
+//
+//go:nosplit
 func raw(nr, a, b, c, d, e, f uintptr) int64 {
 	for {
 		r, _, en := unix.RawSyscall6(nr, a, b, c, d, e, f)
@@ -193,7 +204,7 @@ func sleepFor(ns int64) int64 {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
 		return -int64(unix.EINVAL)
 	}
-	until := unix.NsecToTimespec(ts.Nano() + ns)
+	until := unix.NsecToTimespec(addNs(ts.Nano(), ns))
 	return sys(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(&until)), 0, 0, 0)
 }
 
@@ -311,7 +322,7 @@ func tryOpen(dir uintptr, path []byte, flags, mode uintptr) (int64, bool) {
 }
 
 func (y *Syslet) tryRW(op *Op, nr, fd, off uintptr) (int64, bool) {
-	if op.Flags&Direct != 0 {
+	if op.Flags&Direct != 0 || int64(off) < 0 { // -1 would mean the file's own position
 		return 0, false
 	}
 	p := y.Data(op)

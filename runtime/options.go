@@ -145,6 +145,12 @@ func (o *Options) check() error {
 		return bad("MaxUnread is %d bytes, want at least %d", o.MaxUnread, minUnread)
 	case o.UnreadPolicy == PolicyDrop:
 		return bad("UnreadPolicy drop would lose bytes of a stream; use close or pause")
+	case o.UnreadPolicy > PolicyPause || o.UnsentPolicy > PolicyPause:
+		return bad("UnreadPolicy is %d, UnsentPolicy %d: want close, drop or pause", o.UnreadPolicy, o.UnsentPolicy)
+	case o.MaxConnsPerAddr < 0 || o.MailboxBacklog < 0 || o.Backlog < 0:
+		return bad("MaxConnsPerAddr %d, MailboxBacklog %d, Backlog %d: must not be negative", o.MaxConnsPerAddr, o.MailboxBacklog, o.Backlog)
+	case o.IdleTimeout < 0 || o.LingerTimeout < 0 || o.StallBudget < 0:
+		return bad("IdleTimeout %v, LingerTimeout %v, StallBudget %v: must not be negative", o.IdleTimeout, o.LingerTimeout, o.StallBudget)
 	case o.MaxUnsent < 0 || o.MaxConns < 1 || o.MaxConns > 1<<24 || o.MaxInFlight < 1:
 		return bad("MaxUnsent %d, MaxConns %d, MaxInFlight %d: want positive, MaxConns at most %d", o.MaxUnsent, o.MaxConns, o.MaxInFlight, 1<<24)
 	case o.MailboxSlots&(o.MailboxSlots-1) != 0 || o.MailboxSlots < 2:

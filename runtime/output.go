@@ -40,7 +40,8 @@ func (o *output) writeBlock(b *Block) {
 }
 
 func (o *output) push(s segment) {
-	if o.first > 0 && len(o.segs) == cap(o.segs) {
+	// Only when half is free: moving a long queue for each segment would be quadratic.
+	if len(o.segs) == cap(o.segs) && o.first > len(o.segs)/2 {
 		n := copy(o.segs, o.segs[o.first:])
 		clear(o.segs[n:])
 		o.segs, o.first = o.segs[:n], 0

@@ -14,6 +14,7 @@ import (
 type Server struct {
 	opts    Options
 	factory DriverFactory
+	host    Host // nil: the system
 	shards  []*Shard
 	addr    net.Addr
 
@@ -49,8 +50,7 @@ func (v *Server) Start(newApp func(s *Shard) (App, error)) error {
 	if v.state != serverNew {
 		return fmt.Errorf("%w: a Server starts once", ErrBadOption)
 	}
-	raiseProcs(v.opts.Shards)
-	fds, addr, err := listen(v.opts.Listen, v.opts.Shards, v.opts.Backlog)
+	fds, err := v.openSockets()
 	if err != nil {
 		return err
 	}
@@ -58,17 +58,36 @@ func (v *Server) Start(newApp func(s *Shard) (App, error)) error {
 		closeAll(fds)
 		return err
 	}
-	v.addr = addr
-	v.runErrs = make(chan error, len(v.shards))
-	for _, s := range v.shards {
-		go func() { v.runErrs <- s.drv.Run() }()
+	for i, fd := range fds {
+		v.shards[i].listenFd = fd
 	}
+	v.runErrs = make(chan error, len(v.shards))
+	v.runShards()
 	v.state = serverRunning
-	if err := v.listenAll(fds); err != nil {
+	if err := v.listenAll(); err != nil {
 		v.end()
 		return err
 	}
 	return nil
+}
+
+// openSockets gives a listening socket per shard; none on a Host.
+func (v *Server) openSockets() (fds []int, err error) {
+	if v.host != nil {
+		return nil, nil
+	}
+	raiseProcs(v.opts.Shards)
+	fds, v.addr, err = listen(v.opts.Listen, v.opts.Shards, v.opts.Backlog)
+	return fds, err
+}
+
+func (v *Server) runShards() {
+	if v.host != nil {
+		return // its Step runs them
+	}
+	for _, s := range v.shards {
+		go func() { v.runErrs <- s.drv.Run() }()
+	}
 }
 
 // raiseProcs makes sure that a loop that spins in user space cannot keep a
@@ -116,17 +135,15 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 	return nil
 }
 
-// listenAll gives each shard its socket, on the shard, and waits for all.
-func (v *Server) listenAll(fds []int) error {
+// listenAll has each shard listen, on the shard, and waits for all.
+func (v *Server) listenAll() error {
 	errs := make(chan error, 2*len(v.shards))
-	for i, s := range v.shards {
-		s.Do(func(s *Shard) {
-			s.listenFd = fds[i]
-			errs <- s.drv.Listen(fds[i])
-		})
+	for _, s := range v.shards {
+		s.Do(func(s *Shard) { errs <- s.drv.Listen(s.listenFd) })
 	}
 	var all []error
 	for range v.shards {
+		hostUntil(context.Background(), v.host, errs)
 		select {
 		case err := <-errs:
 			all = append(all, err)
@@ -189,6 +206,7 @@ func (v *Server) onAll(ctx context.Context, fn func(s *Shard)) error {
 		s.Do(func(s *Shard) { fn(s); done <- struct{}{} })
 	}
 	for range v.shards {
+		hostUntil(ctx, v.host, done)
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -267,7 +285,11 @@ func (v *Server) await(ctx context.Context, ok func(restReport) bool) error {
 			good = 0
 		}
 		last = sum
-		if good == 0 {
+		switch {
+		case good > 0:
+		case v.host != nil:
+			v.host.Step()
+		default:
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -279,6 +301,7 @@ func (v *Server) end() error {
 	for _, s := range v.shards {
 		s.Do((*Shard).cutOff)
 	}
+	v.hostRuns()
 	var errs []error
 	for ; v.ended < len(v.shards); v.ended++ {
 		errs = append(errs, <-v.runErrs)

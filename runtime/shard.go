@@ -91,6 +91,13 @@ var epoch = time.Now()
 
 func nanotime() int64 { return int64(time.Since(epoch)) }
 
+func (s *Shard) clock() int64 {
+	if s.server.host != nil {
+		return s.server.host.NowNs()
+	}
+	return nanotime()
+}
+
 func durationNs(ns int64) time.Duration { return time.Duration(ns) }
 
 // NowNs is the turn's clock: monotonic nanoseconds from an arbitrary zero, the
@@ -219,7 +226,7 @@ func (s *Shard) Woke() {
 	if s.sleeping.Load() != 0 {
 		s.sleeping.Store(0)
 	}
-	s.nowNs = nanotime()
+	s.nowNs = s.clock()
 	s.wokeNs = s.nowNs
 }
 
@@ -227,7 +234,7 @@ func (s *Shard) Woke() {
 // tick, output, endings.
 func (s *Shard) EndTurn() {
 	s.Stats.Turns++
-	s.nowNs = nanotime()
+	s.nowNs = s.clock()
 	s.takeFinished()
 	s.takeMail()
 	s.takeInbox()

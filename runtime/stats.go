@@ -45,7 +45,8 @@ type Stats struct {
 	// Threadlet model.
 	TakeoversAnnounced, TakeoversDetected, TakeoversAtBound uint64
 	TakeoverFalseAlarms, TakeoverMisses                     uint64
-	TakeoverP50Ns, TakeoverP99Ns                            uint64 // gauges: block to the loop going on
+	// Gauges: from the announcement, or from the block, to the loop going on.
+	AnnouncedP50Ns, AnnouncedP99Ns, DetectedP50Ns, DetectedP99Ns uint64
 }
 
 // SystemCalls is the sum of the system-call counters.
@@ -54,7 +55,9 @@ func (st *Stats) SystemCalls() uint64 {
 }
 
 // gaugeMax are the fields of which a sum makes no sense: Add takes the larger.
-var gaugeMax = map[string]bool{"StallMaxNs": true, "TakeoverP50Ns": true, "TakeoverP99Ns": true}
+var gaugeMax = map[string]bool{
+	"StallMaxNs": true, "AnnouncedP50Ns": true, "AnnouncedP99Ns": true, "DetectedP50Ns": true, "DetectedP99Ns": true,
+}
 
 // Add adds the counters of o.
 func (st *Stats) Add(o *Stats) {

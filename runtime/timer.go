@@ -1,6 +1,9 @@
 package runtime
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Timer calls a function on its shard once after a delay. It belongs to one
 // shard; its maker keeps it and may arm it again and again without allocation.
@@ -20,10 +23,18 @@ func (t *Timer) Armed() bool { return t.index != 0 }
 // Arm makes t fire after d, instead of when it would have. On the shard only.
 func (s *Shard) Arm(t *Timer, d time.Duration) {
 	s.Disarm(t)
-	t.dueNs = s.nowNs + max(int64(d), 0)
+	t.dueNs = addNs(s.nowNs, max(int64(d), 0))
 	s.timers.serial++
 	t.serial = s.timers.serial
 	s.timers.push(t)
+}
+
+// addNs is the time d ns after t, or the end of time. Neither is negative.
+func addNs(t, d int64) int64 {
+	if sum := t + d; sum >= t {
+		return sum
+	}
+	return math.MaxInt64
 }
 
 // Disarm makes t not fire. On the shard only.

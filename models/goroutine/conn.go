@@ -163,7 +163,6 @@ func (k *conn) send() {
 func (k *conn) write() {
 	d := k.d
 	var room [viewsMax][]byte
-	var bufs net.Buffers
 	for {
 		views := k.c.Output(room[:0])
 		if k.detached || len(views) == 0 {
@@ -176,25 +175,27 @@ func (k *conn) write() {
 		}
 		d.writes++
 		d.mu.Unlock()
-		var n int64
-		var err error
-		if len(views) == 1 {
-			var m int
-			m, err = k.nc.Write(views[0])
-			n = int64(m)
-		} else {
-			bufs = views
-			n, err = bufs.WriteTo(k.nc)
-		}
+		n, err := writeViews(k.nc, views)
 		d.mu.Lock()
 		d.enter()
 		if !k.detached {
-			d.shard.Sent(k.c, int(n))
+			d.shard.Sent(k.c, n)
 			if err != nil && !k.detached {
 				d.shard.Failed(k.c, errnoOf(err))
 			}
 		}
 	}
+}
+
+// writeViews writes all of views. Only several of them cost an allocation.
+func writeViews(nc *net.TCPConn, views [][]byte) (int, error) {
+	if len(views) == 1 {
+		return nc.Write(views[0])
+	}
+	bufs := make(net.Buffers, len(views))
+	copy(bufs, views)
+	n, err := bufs.WriteTo(nc)
+	return int(n), err
 }
 
 // SetReading holds the connection's goroutine or lets it go on.

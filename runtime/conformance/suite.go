@@ -42,7 +42,7 @@ func Run(t *testing.T, open Open, skip error) {
 		{"cancel", s.cancel}, {"threadlet", s.threadlet}, {"threadlet-panic", s.threadletPanic},
 		{"loop-goes-on", s.loopGoesOn}, {"conn-gone-in-flight", s.connGoneInFlight},
 		{"mailbox-order", s.mailboxOrder}, {"mailbox-busy", s.mailboxBusy}, {"timers", s.timers}, {"ticks", s.ticks}, {"do", s.do},
-		{"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
+		{"no-allocations", s.allocs}, {"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			checkLeaks(t) // registered first, so that it runs after all cleanups

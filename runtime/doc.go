@@ -1,0 +1,63 @@
+// Package runtime is what a server program is written against: connections,
+// timers, messages between shards, and syslets, under an execution model that
+// is chosen elsewhere (package models) and that the program never learns of.
+//
+// # Mental model
+//
+// A Server is a few shards. A Shard is one loop and everything that it alone
+// owns: its connections, its timers, an App with its part of the world. The
+// thread that runs a shard's loop now is its head. All callbacks of a shard run
+// on its head, one at a time, so that an App needs no locks; shards talk by
+// messages (Shard.Post) through a matrix of rings that have no locks either.
+//
+// A callback must not block. What can block is a Syslet, a small program of
+// system calls as data, or a Threadlet, any Go function: either is submitted
+// and has one of three outcomes.
+//
+//	Completed   done now; nothing will be delivered later
+//	Queued      exactly one completion follows, on the shard
+//	Busy        a limit was hit; nothing happened
+//
+// What becomes of a syslet that must wait is what the models differ in:
+//
+//	nonblock    tried with the nonblocking form of each call; else a helper
+//	            thread makes it, needed or not
+//	iouring     its ops are entries of the shard's ring, linked where its flags
+//	            and data allow
+//	threadlet   it runs in the head's own context, with plain calls; if one
+//	            blocks, this thread keeps it and a standby becomes head
+//	goroutine   the baseline: a goroutine runs it
+//
+// # A turn of the loop
+//
+//	+--> wait --> events: accept, receive, completions --> mail --> timers --> tick
+//	|                                                                           |
+//	+--- flush: all output of the turn at once <--- endings <-------------------+
+//
+// One clock is read per turn (Shard.NowNs). Output that callbacks queue is sent
+// at the end of the turn, for all connections together: there io_uring batches.
+//
+// # A syslet's life
+//
+//	maker's --Submit--> trying --all done--------------------------> maker's   (Completed)
+//	                       |
+//	                       +--must wait--> in flight --ends/cancelled--> Done  (Queued)
+//
+// # Ownership
+//
+// What a shard owns is touched by its head alone. Under the threadlet model the
+// head can change, but only while it is inside a syslet or a threadlet's
+// function, never inside a callback: what a callback submits there begins to run
+// when the callback has returned. So no thread that has lost a shard is still
+// inside the application. Loop state lives in the shard and its driver, not on a
+// stack; the next head goes on with the next event of the same batch.
+//
+// # Limits
+//
+// Unread bytes, unsent bytes, connections, idle time, operations in flight,
+// mail: each has an option, a policy with a name, and a counter in Stats.
+//
+// The contract that each model keeps is at type Driver; package conformance
+// holds every model to it, and package simdriver is a driver with no kernel
+// under it, which injects faults.
+package runtime

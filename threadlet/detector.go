@@ -1,0 +1,78 @@
+package threadlet
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// detector is how a pool learns that its head is blocked. The pool asks; a detector never changes the ownership word
+// itself. A new detector is one file with one of these and a line in candidates.
+type detector interface {
+	name() string
+	// probe says why this detector cannot work here, or nil. Any thread; leaves nothing open.
+	probe() error
+	// attach prepares thread t to be observed, on t's own thread, before it is ever head. Not watched yet.
+	attach(t *thread, g *gate) error
+	// watch and unwatch switch observation of t on and off, on t's own thread. Each may be called twice in a row.
+	watch(t *thread)
+	unwatch(t *thread)
+	// blocked says whether t, which was head in a body when the caller read w, is blocked, and since when
+	// (CLOCK_MONOTONIC, 0 if unknown). Any standby. It may err towards "no".
+	blocked(t *thread, w word, why causes) (sinceNs int64, yes bool)
+	// mark and blockedSince tell whether t blocked since the mark was taken. t's own thread, while watched.
+	mark(t *thread) uint64
+	blockedSince(t *thread, mark uint64) bool
+	// reason is what the takeover from old is booked under.
+	reason(old *thread, why causes) Reason
+	// periodNs is the interval at which a standby looks at a busy head unasked; 0 for never.
+	periodNs() int64
+	// detach releases what attach acquired, when all threads of the pool are out.
+	detach(t *thread)
+}
+
+// DetectorAuto and so on are the values of Config.Detector.
+const (
+	DetectorAuto     = "auto"     // the first in this list that the kernel permits
+	DetectorSwitch   = "switch"   // perf context-switch records wake a standby
+	DetectorTimer    = "timer"    // a standby samples the head's state
+	DetectorExplicit = "explicit" // only HandOver
+)
+
+func candidates() []detector {
+	return []detector{&switchDetector{}, &timerDetector{}, explicitDetector{}}
+}
+
+// chooseDetector returns the detector and, as text, why it and not another.
+func chooseDetector(wanted string) (detector, string, error) {
+	if wanted == "" {
+		wanted = DetectorAuto
+	}
+	var refused []error
+	var names []string
+	for _, d := range candidates() {
+		names = append(names, d.name())
+		if wanted != DetectorAuto && wanted != d.name() {
+			continue
+		}
+		err := d.probe()
+		if err == nil {
+			return d, whyChosen(wanted, refused), nil
+		}
+		refused = append(refused, fmt.Errorf("%s: %w", d.name(), err))
+	}
+	if len(refused) == 0 {
+		return nil, "", fmt.Errorf("threadlet: Config.Detector %q is unknown (auto, %s)", wanted, strings.Join(names, ", "))
+	}
+	return nil, "", fmt.Errorf("threadlet: Config.Detector %q: %w", wanted, errors.Join(refused...))
+}
+
+func whyChosen(wanted string, refused []error) string {
+	switch {
+	case wanted != DetectorAuto:
+		return "asked for"
+	case len(refused) == 0:
+		return "the best that is permitted"
+	}
+	return "refused before it: " + errors.Join(refused...).Error()
+}

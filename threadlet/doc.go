@@ -1,0 +1,70 @@
+// Package threadlet lets a loop run its work straight through and survive whatever in it blocks.
+//
+// A pool has one head, the thread that runs the loop, and a bounded number of standbys. The loop brackets each piece of work that
+// might block, a body, with Enter and Leave. If the body blocks, a standby takes the loop over within microseconds; the old head
+// keeps its body, finishes it alone, learns from Leave that it is head no more, and comes home as a standby. A body that
+// does not block costs two atomic operations. The idea is that of the threadlets proposed for Linux in 2007, which moved the
+// context inside the kernel; here it takes no kernel patch and no privilege.
+//
+//	p, err := threadlet.Open(threadlet.Config{Name: "shard0", CPU: 0, Standbys: 3, Loop: func() {
+//		for !p.Stopping() {
+//			work := shard.next()             // polls; around a wait that may sleep: p.IdleBegin(), p.IdleEnd()
+//			ticket := p.Enter()
+//			result := work()                 // may block in any way
+//			if !p.Leave(ticket) {
+//				shard.post(result)       // by way of a queue: this thread owns nothing of the shard any more
+//				return
+//			}
+//			shard.done(result)
+//		}
+//	}})
+//	err = p.Run()
+//
+// # Ownership
+//
+// One 64-bit word holds state, head's thread, epoch and number of the body, and every change of role is one
+// compare-and-swap (CAS) on it:
+//
+//	from      to        by                  with    what else must hold
+//	running   inBody    head: Enter         store   only the head writes while running
+//	inBody    running   head: Leave         CAS     same word, so nobody took over
+//	inBody    offered   head: HandOver      CAS     a free standby was reserved first; new epoch
+//	inBody    running   a standby           CAS     the head was seen blocked; it reserved itself; new epoch, new thread
+//	offered   running   a standby           CAS     new thread, the epoch of the offer
+//	running   ended     head: Loop returned CAS     final
+//
+//	            Enter                  HandOver
+//	running ------------> inBody ------------------> offered
+//	  |  ^                 |  |                         |
+//	  |  +------ Leave ----+  +-- a standby sees        | a standby
+//	  |  |                        the block             | comes by
+//	  |  +------------------------------------+---------+
+//	  +---> ended
+//
+// So there is never more than one head: a thread is head while the word names it in running or inBody, and only one CAS can
+// leave a given word. And there is never none for long: the word is in offered only after a waiting standby was set aside for
+// it (the counter free), and a standby, before it sleeps and before it leaves, looks at the word.
+//
+// A detected takeover is safe whenever the CAS succeeds. The standby reads the word, then asks the detector, then swaps. The words of two
+// bodies differ, so if the swap succeeds the head is still in that body, and has touched nothing of the shard since Enter; it
+// may have woken up meanwhile, but then Leave will fail. The detector is only a reason to try, never an argument.
+//
+// Why each field is atomic is said at the field. Go's atomics are sequentially consistent, and what a head did before it
+// gave up the word happens before what its successor does: plain shard state needs no lock, and the race detector agrees.
+//
+// # Detectors
+//
+// switch (switchdetector.go, perfring.go): the kernel writes a record into a mapped ring whenever the head is switched out
+// and wakes a standby in epoll_wait; only a switch-out that is no preemption is a block. A timed look at a busy head, once a
+// millisecond, is its backstop. timer (timerdetector.go): only the timed look, through /proc. explicit: HandOver alone.
+// Another one is a file with a detector and a line in candidates. One that cannot become head itself would claim as HandOver
+// does: reserve, swap to offered, wakeOne.
+//
+// # Living with Go
+//
+// A standby that wakes up needs a P (GOMAXPROCS), and a head that blocks inside a system call keeps its own until the
+// scheduler's monitor takes it away, 20 us to 10 ms later. So GOMAXPROCS must be at least the number of loops + 1; one per body that
+// may be blocked at the same time is better, and costs nothing when unused. A head that runs for 10 ms without a break is parked by
+// Go's preemption (it is a locked thread: another thread must hand it a P): that is a block like any other and, in a
+// body, is taken over. Loop must not wait on a channel or a lock outside a body: it would wait as head.
+package threadlet

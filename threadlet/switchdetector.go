@@ -1,0 +1,81 @@
+package threadlet
+
+import "runtime"
+
+// backstopNs bounds how long a block may go unnoticed if its wake-up went astray.
+const backstopNs = 1_000_000
+
+// switchDetector wakes a standby by the perf switch records of the head's thread.
+type switchDetector struct{}
+
+func (*switchDetector) name() string { return DetectorSwitch }
+
+func (*switchDetector) probe() error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		r, err := openPerfRing()
+		if err == nil {
+			err = r.close()
+		}
+		result <- err
+	}()
+	return <-result
+}
+
+func (d *switchDetector) attach(t *thread, g *gate) error {
+	r, err := openPerfRing()
+	if err != nil {
+		return err
+	}
+	r.pause(true)
+	t.ring = r
+	return g.addAlarm(t)
+}
+
+func (*switchDetector) watch(t *thread) {
+	if t.watched {
+		return
+	}
+	t.watched = true
+	t.ring.pause(false)
+	if !t.armed.Load() {
+		t.pool.gate.rearm(t)
+	}
+}
+
+func (*switchDetector) unwatch(t *thread) {
+	if t.watched {
+		t.watched = false
+		t.ring.pause(true)
+	}
+}
+
+func (*switchDetector) blocked(t *thread, _ word, _ causes) (int64, bool) { return t.ring.blocked() }
+
+func (*switchDetector) mark(t *thread) uint64 { return t.ring.written() }
+
+func (*switchDetector) blockedSince(t *thread, mark uint64) bool {
+	return t.ring.blockedBetween(mark, t.ring.written())
+}
+
+// reason calls it a miss of the wake-up only if none was under way: a tick or a signal may overtake it.
+func (*switchDetector) reason(old *thread, why causes) Reason {
+	switch {
+	case why&causeReturn != 0:
+		return ByReturn
+	case why&(causeAlarm|causeOffer) != 0 || !old.armed.Load() || old.ring.hasWoken():
+		return BySwitch
+	}
+	return ByBackstop
+}
+
+func (*switchDetector) periodNs() int64 { return backstopNs }
+
+func (*switchDetector) detach(t *thread) {
+	if t.ring != nil {
+		_ = t.ring.close()
+		t.ring = nil
+	}
+}
