@@ -167,7 +167,7 @@ func (k *conn) write() {
 		views := k.c.Output(room[:0])
 		if k.detached || len(views) == 0 {
 			k.writing = false
-			if d.shard.WaitNs() == 0 {
+			if d.shard.WaitNs() == 0 || !d.shard.MayWait() {
 				d.settleFor() // what Sent or Failed has made due
 			}
 			d.mu.Unlock()

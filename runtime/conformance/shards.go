@@ -115,6 +115,27 @@ func (s suite) do(t *testing.T) {
 	on(t, v, func(*runtime.Shard) { require.Equal(t, 999*1000/2, sum); require.Equal(t, 1, started) })
 }
 
+// bare is an App without a tick, a start or mail: nothing wakes its shard but
+// sockets and foreign requests.
+type bare struct{}
+
+func (bare) Opened(*runtime.Conn)                 {}
+func (bare) Data(c *runtime.Conn, p []byte) int   { _ = c.Write(p); return len(p) }
+func (bare) Closed(c *runtime.Conn, reason error) {}
+
+// doAfterEcho: a shard that sleeps after any kind of turn can be woken.
+func (s suite) doAfterEcho(t *testing.T) {
+	v, err := s.open(runtime.Options{Listen: "127.0.0.1:0"})
+	require.NoError(t, err)
+	require.NoError(t, v.Start(func(*runtime.Shard) (runtime.App, error) { return bare{}, nil }))
+	t.Cleanup(func() { stop(t, v) })
+	c := dial(t, v)
+	for range 200 {
+		ping(t, c)
+		on(t, v, func(*runtime.Shard) {})
+	}
+}
+
 // stopWaits: a stop closes connections in good order, calls Stop, and waits
 // for what Stop has begun.
 func (s suite) stopWaits(t *testing.T) {

@@ -41,7 +41,7 @@ func Run(t *testing.T, open Open, skip error) {
 		{"ops-pipes", s.opsPipes}, {"ops-bad", s.opsBad}, {"ops-busy", s.opsBusy}, {"ops-no-complete", s.opsNoComplete},
 		{"cancel", s.cancel}, {"threadlet", s.threadlet}, {"threadlet-panic", s.threadletPanic},
 		{"loop-goes-on", s.loopGoesOn}, {"conn-gone-in-flight", s.connGoneInFlight},
-		{"mailbox-order", s.mailboxOrder}, {"mailbox-busy", s.mailboxBusy}, {"timers", s.timers}, {"ticks", s.ticks}, {"do", s.do},
+		{"mailbox-order", s.mailboxOrder}, {"mailbox-busy", s.mailboxBusy}, {"timers", s.timers}, {"ticks", s.ticks}, {"do", s.do}, {"do-after-echo", s.doAfterEcho},
 		{"no-allocations", s.allocs}, {"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
 	} {
 		t.Run(part.name, func(t *testing.T) {
