@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/syslet/syslet/lab/admin"
+	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/lab/trial"
+	"github.com/syslet/syslet/models"
+	"github.com/syslet/syslet/models/threadlet"
+	"github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/workloads"
+)
+
+// serveFlags are the flags of syslet serve.
+type serveFlags struct {
+	model, workload, cpus, admin, files string
+	probe, json                         bool
+	stopTimeout                         time.Duration
+	unread, unsent                      string
+	opts                                runtime.Options
+	work                                workloads.ServerConfig
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a workload under a model",
+		Long: `Serve a workload under a model until interrupted; then close every connection in good order, save
+what there is to save, and end.
+
+  syslet serve --model threadlet --workload game --dir players --listen 127.0.0.1:7777 --cpus 0 --admin 127.0.0.1:7780`,
+		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), &f) },
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.model, "model", "nonblock", "one of "+strings.Join(models.AllNames(), ", "))
+	fl.StringVar(&f.workload, "workload", workloads.Game, "one of "+strings.Join(workloads.Names(), ", "))
+	fl.StringVar(&f.opts.Listen, "listen", "127.0.0.1:7777", "address to serve on; port 0 takes a free one")
+	fl.StringVar(&f.admin, "admin", "", "address for /metrics, /stats and /debug/pprof; empty: none")
+	fl.StringVar(&f.cpus, "cpus", "", "CPUs of the whole process, e.g. 0 or 0,2-3; shards are bound to them in turn")
+	fl.IntVar(&f.opts.Shards, "shards", 1, "number of loops")
+	fl.StringVar(&f.files, "files", "helpers", "nonblock only: helpers, or inline (what blocks blocks the loop)")
+	fl.IntVar(&f.opts.Helpers, "helpers", 0, "helper threads per shard (nonblock, iouring); 0: the default")
+	fl.IntVar(&f.opts.Standbys, "standbys", 0, "spare threads per shard (threadlet); 0: the default")
+	fl.StringVar(&f.opts.Detector, "detector", "auto", "of unannounced blocks (threadlet): auto, switch, timer, explicit")
+	fl.IntVar(&f.opts.MaxConns, "max-conns", 0, "connections per shard; 0: the default")
+	fl.IntVar(&f.opts.MaxConnsPerAddr, "max-conns-per-addr", 0, "connections per address and shard; 0: no bound")
+	fl.IntVar(&f.opts.MaxUnsent, "max-unsent", 0, "unsent bytes per connection; 0: the default")
+	fl.StringVar(&f.unsent, "unsent-policy", "close", "at --max-unsent: close, drop or pause")
+	fl.IntVar(&f.opts.MaxUnread, "max-unread", 0, "unconsumed bytes per connection; 0: the default")
+	fl.StringVar(&f.unread, "unread-policy", "close", "at --max-unread: close or pause")
+	fl.DurationVar(&f.opts.IdleTimeout, "idle-timeout", 0, "close connections that send nothing for so long; 0: never")
+	fl.StringVar(&f.work.DiskFile, "disk-file", "", "echo: speak frames, and read from this file past the page cache on request")
+	fl.StringVar(&f.work.Game.Dir, "dir", "players", "game: folder of the players' files")
+	fl.StringVar(&f.work.Game.Datapack, "datapack", "", "game: folder of the maps; empty: those compiled in")
+	fl.IntVar(&f.work.Game.Rate, "max-rate", 0, "game: messages per second that a player may send; 0: the default, negative: any")
+	fl.DurationVar(&f.work.Game.SaveEvery, "save-every", 0, "game: period of saving; 0: the default, negative: never")
+	fl.BoolVar(&f.probe, "probe", false, "have a cache probe that /probe/start switches on (one shard only)")
+	fl.BoolVar(&f.json, "json", false, "say what is served as a line of JSON")
+	fl.DurationVar(&f.stopTimeout, "stop-timeout", 10*time.Second, "how long an orderly end may take")
+	return c
+}
+
+func (f *serveFlags) check() error {
+	cpus, err := parseCPUs(f.cpus)
+	if err != nil {
+		return err
+	}
+	f.opts.CPUs = cpus
+	switch f.files {
+	case "helpers":
+	case "inline":
+		f.opts.Files = runtime.FilesInline
+	default:
+		return usage("--files %q: want helpers or inline", f.files)
+	}
+	policies := map[string]runtime.Policy{"close": runtime.PolicyClose, "drop": runtime.PolicyDrop, "pause": runtime.PolicyPause}
+	var ok1, ok2 bool
+	f.opts.UnsentPolicy, ok1 = policies[f.unsent]
+	f.opts.UnreadPolicy, ok2 = policies[f.unread]
+	if !ok1 || !ok2 {
+		return usage("--unsent-policy %q, --unread-policy %q: want close, drop or pause", f.unsent, f.unread)
+	}
+	if f.probe && f.opts.Shards > 1 {
+		return usage("--probe measures one loop; it goes with --shards 1 only")
+	}
+	return nil
+}
+
+func serve(ctx context.Context, f *serveFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if err := bindProcess(f.opts.CPUs); err != nil {
+		return err
+	}
+	side := admin.Config{Model: f.model, Workload: f.workload, Detail: detailOf(f)}
+	if f.probe {
+		// Calibrated on a thread that has the loop's CPU.
+		var err error
+		if side.Probe, err = sensor.NewCacheProbe(sensor.ProbeConfig{}); err != nil {
+			side.ProbeRefused = err.Error()
+		} else {
+			defer side.Probe.Close()
+			f.opts.OnTurn = func(_ *runtime.Shard, requests uint64) { side.Probe.OnTurn(requests) }
+		}
+	} else {
+		side.ProbeRefused = "serve was not given --probe"
+	}
+	newApp, err := workloads.Server(f.workload, f.work)
+	if err != nil {
+		return err
+	}
+	srv, err := models.Open(f.model, f.opts)
+	if err != nil {
+		return err
+	}
+	if err := srv.Start(newApp); err != nil {
+		return err
+	}
+	side.Server = srv
+	return serveUntil(ctx, f, srv, side)
+}
+
+// detailOf says what was chosen by probe.
+func detailOf(f *serveFlags) map[string]string {
+	d := map[string]string{"go": goruntime.Version()}
+	if f.model == "threadlet" && f.opts.Detector == "auto" {
+		if name, why, err := threadlet.Detector(); err == nil {
+			d["detector"], d["detector_why"] = name, why
+		}
+	}
+	return d
+}
+
+func serveUntil(ctx context.Context, f *serveFlags, srv *runtime.Server, side admin.Config) error {
+	ready := trial.Ready{Listen: srv.Addr().String(), PID: os.Getpid()}
+	var door *admin.Admin
+	if f.admin != "" {
+		var err error
+		if door, err = admin.Start(f.admin, side); err != nil {
+			return err
+		}
+		ready.Admin = door.Addr().String()
+	}
+	if f.json {
+		if err := json.NewEncoder(os.Stdout).Encode(ready); err != nil {
+			return err
+		}
+	} else {
+		fmt.Printf("serving %s under %s on %s, %d shard(s), CPUs %v", f.workload, f.model, ready.Listen, f.opts.Shards, f.opts.CPUs)
+		if door != nil {
+			fmt.Printf(", admin on http://%s", ready.Admin)
+		}
+		fmt.Println("; interrupt to end")
+	}
+	<-ctx.Done()
+	stop, cancel := context.WithTimeout(context.Background(), f.stopTimeout)
+	defer cancel()
+	err := srv.Stop(stop)
+	if door != nil {
+		_ = door.Stop(stop)
+	}
+	return err
+}

@@ -1,0 +1,125 @@
+package load
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// shown is what the loop lets other goroutines see. Each is written by the loop
+// alone and read for display: no order between them is promised.
+type shown struct {
+	phase                            atomic.Pointer[string]
+	connected, ready, sent, answered atomic.Int64
+	// lastNs is the loop's own: when it last published.
+	lastNs int64
+}
+
+const publishEveryNs = 20_000_000
+
+func (l *loop) publish(now int64) {
+	if now-l.shown.lastNs < publishEveryNs {
+		return
+	}
+	l.shown.lastNs = now
+	l.shown.connected.Store(l.count.connected)
+	l.shown.ready.Store(l.count.ready)
+	l.shown.sent.Store(l.count.sent)
+	l.shown.answered.Store(l.count.answered)
+}
+
+func (s *shown) progress() Progress {
+	p := Progress{Connected: s.connected.Load(), Ready: s.ready.Load(), Sent: s.sent.Load(), Answered: s.answered.Load()}
+	if phase := s.phase.Load(); phase != nil {
+		p.Phase = *phase
+	}
+	return p
+}
+
+// enter begins a phase. The channel has room for all phases, so the loop never
+// waits for who listens.
+func (l *loop) enter(phase string, now int64) {
+	l.phase = phase
+	p := Phase{Name: phase, Start: l.base.Add(time.Duration(now)), OffsetNs: now}
+	l.reached = append(l.reached, p)
+	l.shown.phase.Store(&phase)
+	l.phases <- p
+}
+
+// advance moves through the phases and reports when the run is over.
+func (l *loop) advance(now int64) (done bool, err error) {
+	if l.stopped.Load() {
+		l.cutShort(now)
+		return true, nil
+	}
+	if l.phase == PhaseWarmup && now >= l.fromNs {
+		l.atFrom = l.usage.read()
+		l.count.windowIn, l.count.windowOut, l.count.windowUnsolicited = l.count.bytesIn, l.count.bytesOut, l.count.bytesUnsolicited
+		l.enter(PhaseMeasure, now)
+	}
+	if l.phase == PhaseMeasure && now >= l.untilNs && !l.behind() {
+		l.closeWindow(now)
+	}
+	if l.phase == PhaseDrain && (l.open == 0 || now >= l.giveUpNs) {
+		l.endNs = now
+		return true, nil
+	}
+	if len(l.alive) == 0 {
+		l.cutShort(now)
+		return true, fmt.Errorf("load: %w; the last: %w", errAllGone, l.failure)
+	}
+	return false, nil
+}
+
+// behind reports whether arrivals of the window are still to be sent: a loop that
+// is late sends them first, so that none is left out of the figures.
+func (l *loop) behind() bool {
+	return l.cfg.Mode == Open && l.arrivals.due() < l.untilNs && l.now() < l.giveUpNs
+}
+
+func (l *loop) closeWindow(now int64) {
+	l.atUntil = l.usage.read()
+	c := &l.count
+	c.windowIn, c.windowOut, c.windowUnsolicited = c.bytesIn-c.windowIn, c.bytesOut-c.windowOut, c.bytesUnsolicited-c.windowUnsolicited
+	l.refill = false
+	l.enter(PhaseDrain, now)
+}
+
+// cutShort ends the run before its time; the window ends here if it has begun.
+func (l *loop) cutShort(now int64) {
+	switch l.phase {
+	case PhaseWarmup:
+		l.untilNs = l.fromNs
+	case PhaseMeasure:
+		l.untilNs = min(l.untilNs, now+1) // what is intended now still counts
+		l.closeWindow(now)
+	}
+	l.cut = true
+	l.endNs = now
+}
+
+// settle enters what has no answer into the histograms, with the time that it
+// waited at least.
+func (l *loop) settle() {
+	for i := range l.conns {
+		c := &l.conns[i]
+		for j := range c.slots {
+			s := &c.slots[j]
+			if !s.used || !l.inWindow(s.intendedNs) {
+				continue
+			}
+			if c.stage == stageGone {
+				l.count.lost++
+			} else {
+				l.count.unanswered++
+			}
+			l.rec.answered(s, l.endNs)
+		}
+		for at := c.held.first; at != none; at = l.backlog.nodes[at].next {
+			if due := l.backlog.nodes[at].intendedNs; l.inWindow(due) {
+				l.count.unsent++
+				l.rec.put(l.rec.unsent, l.endNs-due)
+			}
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package load
+
+import (
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/syslet/syslet/lab/result"
+)
+
+// Report is what a run found. It marshals to JSON.
+type Report struct {
+	Target      string  `json:"target"`
+	Mode        Mode    `json:"mode"`
+	Conns       int     `json:"conns"`
+	Outstanding int     `json:"outstanding,omitempty"` // closed loop, per connection
+	Seed        uint64  `json:"seed"`
+	RateAsked   float64 `json:"rate_asked,omitempty"` // requests/s, open loop
+	Phases      []Phase `json:"phases"`
+	// DurationS is the length of the window as it was, in seconds.
+	DurationS float64 `json:"duration_s"`
+	// Interrupted runs ended before their time; the figures are of the part run.
+	Interrupted bool `json:"interrupted,omitempty"`
+
+	// Offered is intended requests per second of the window; Throughput is answers
+	// received per second of the window.
+	Offered    float64 `json:"offered"`
+	Throughput float64 `json:"throughput"`
+
+	Counts Counts `json:"counts"`
+	// All is over every kind, unsent requests included; Kinds are in the script's order.
+	All   KindReport   `json:"all"`
+	Kinds []KindReport `json:"kinds"`
+
+	Self Self `json:"self"`
+	// Suspicions are reasons to doubt the figures, in words; empty is good.
+	Suspicions []string `json:"suspicions"`
+	// LastFailure is the last failure of a connection, if there was one.
+	LastFailure string `json:"last_failure,omitempty"`
+}
+
+// Counts are of the window unless they say otherwise. Invariant:
+// Intended = Answered + Unanswered + Lost + Unsent.
+type Counts struct {
+	Intended int64 `json:"intended"`
+	// Answered are requests of the window that got their answer, until the end of
+	// the drain. AnsweredInWindow were received in the window, whenever asked.
+	Answered         int64 `json:"answered"`
+	AnsweredInWindow int64 `json:"answered_in_window"`
+	// HeldBack had to wait for a free tag (script.Load.Window).
+	HeldBack int64 `json:"held_back"`
+	// Unanswered at the end of the drain; Lost with their connection; Unsent are
+	// those still held back at the end.
+	Unanswered int64 `json:"unanswered"`
+	Lost       int64 `json:"lost"`
+	Unsent     int64 `json:"unsent"`
+	// Clipped values were above 60 s and stand in the histograms as 60 s.
+	Clipped int64 `json:"clipped"`
+	// Disconnects, faults: from the warm-up to the end.
+	Disconnects int64 `json:"disconnects"`
+	// ProtocolErrors: the script said so. StrayAnswers: to no open request.
+	// ScriptErrors: the script's own fault.
+	ProtocolErrors int64 `json:"protocol_errors"`
+	StrayAnswers   int64 `json:"stray_answers"`
+	ScriptErrors   int64 `json:"script_errors"`
+	BytesOut       int64 `json:"bytes_out"`
+	BytesIn        int64 `json:"bytes_in"`
+	// BytesUnsolicited came in reads that answered nothing.
+	BytesUnsolicited int64 `json:"bytes_unsolicited"`
+}
+
+// Errors is the sum of what must not happen.
+func (c *Counts) Errors() int64 {
+	return c.Unanswered + c.Lost + c.Unsent + c.ProtocolErrors + c.StrayAnswers + c.ScriptErrors
+}
+
+// KindReport is one kind of request.
+type KindReport struct {
+	Name    string  `json:"name"`
+	Latency Summary `json:"latency"`
+	Service Summary `json:"service"`
+	SendLag Summary `json:"send_lag"`
+}
+
+// Summary is one histogram, in microseconds. With Count 0 the rest means nothing.
+type Summary struct {
+	Count  int64   `json:"count"`
+	MeanUs float64 `json:"mean_us"`
+	P50Us  float64 `json:"p50_us"`
+	P90Us  float64 `json:"p90_us"`
+	P99Us  float64 `json:"p99_us"`
+	P999Us float64 `json:"p999_us"`
+	MaxUs  float64 `json:"max_us"`
+	// Curve is [percentile, us], ascending, five points for each halving of the
+	// distance to 100 as far as there are samples, then the maximum at 100.
+	Curve []result.Point `json:"curve,omitempty"`
+}
+
+// Self is what the load says of itself, for the window.
+type Self struct {
+	CPUsAsked []int `json:"cpus_asked"`
+	CPUs      []int `json:"cpus"`
+	// CPUTimeS is of the loop's thread, ProcessCPUTimeS of the whole process, in seconds.
+	CPUTimeS        float64 `json:"cpu_time_s"`
+	ProcessCPUTimeS float64 `json:"process_cpu_time_s"`
+	// Busy is the share of the window in which the loop had something to do. It
+	// spins in the rest, so CPU time says nothing of its load. Near 1 the load is
+	// the limit.
+	Busy                float64 `json:"busy"`
+	SwitchesVoluntary   int64   `json:"switches_voluntary"`
+	SwitchesInvoluntary int64   `json:"switches_involuntary"`
+	GCCycles            uint64  `json:"gc_cycles"`
+	// Pacing is how late the loop came to each arrival (open loop).
+	Pacing Summary `json:"pacing"`
+	// LateSends are those that it came to more than 100 us late; Late100us and
+	// Late1ms are the shares of all arrivals.
+	LateSends int64   `json:"late_sends"`
+	Late100us float64 `json:"late_100us"`
+	Late1ms   float64 `json:"late_1ms"`
+	// Stalls are times above 200 us in which the thread was idle and did not run.
+	Stalls      int64   `json:"stalls"`
+	StallMaxUs  float64 `json:"stall_max_us"`
+	StallsTotal float64 `json:"stalls_total_us"`
+}
+
+// report puts the figures together. It is called on the loop's thread, when the
+// run is over.
+func (l *loop) report() *Report {
+	c := &l.count
+	r := &Report{
+		Target: l.cfg.Target, Mode: l.cfg.Mode, Conns: l.cfg.Conns, Seed: l.cfg.Seed,
+		Phases: l.reached, DurationS: float64(l.untilNs-l.fromNs) / 1e9,
+		Interrupted: l.cut,
+		Counts: Counts{
+			Intended: c.intended, Answered: c.answeredOfWindow, AnsweredInWindow: c.answeredInWindow, HeldBack: c.heldBack,
+			Unanswered: c.unanswered, Lost: c.lost, Unsent: c.unsent, Clipped: l.rec.clip, Disconnects: c.goneAfterReady,
+			ProtocolErrors: c.faults[faultProtocol], StrayAnswers: c.faults[faultAnswer], ScriptErrors: c.faults[faultScript],
+			BytesOut: c.windowOut, BytesIn: c.windowIn, BytesUnsolicited: c.windowUnsolicited,
+		},
+		Self: l.self(),
+	}
+	if l.cfg.Mode == Open {
+		r.RateAsked = l.cfg.Rate
+	} else {
+		r.Outstanding = l.cfg.Outstanding
+	}
+	if r.DurationS > 0 {
+		r.Offered = float64(c.intended) / r.DurationS
+		r.Throughput = float64(c.answeredInWindow) / r.DurationS
+	}
+	if l.failure != nil {
+		r.LastFailure = l.failure.Error()
+	}
+	l.distributions(r)
+	r.Suspicions = r.suspicions()
+	return r
+}
+
+func (l *loop) distributions(r *Report) {
+	latency := l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.latency })
+	latency.Merge(l.rec.unsent)
+	r.All = KindReport{
+		Name:    "all",
+		Latency: summarize(latency),
+		Service: summarize(l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.service })),
+		SendLag: summarize(l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.lag })),
+	}
+	for i, name := range l.cfg.Load.Kinds() {
+		k := &l.rec.kinds[i]
+		r.Kinds = append(r.Kinds, KindReport{name, summarize(k.latency), summarize(k.service), summarize(k.lag)})
+	}
+}
+
+func (l *loop) self() Self {
+	s := Self{
+		CPUsAsked: l.cfg.CPUs, CPUs: actualCPUs(), Pacing: summarize(l.rec.pacing),
+		Stalls: l.stalls.count, StallMaxUs: float64(l.stalls.maxNs) / 1e3, StallsTotal: float64(l.stalls.totalNs) / 1e3,
+		CPUTimeS:            float64(l.atUntil.cpuNs-l.atFrom.cpuNs) / 1e9,
+		ProcessCPUTimeS:     float64(l.atUntil.processCPUNs-l.atFrom.processCPUNs) / 1e9,
+		SwitchesVoluntary:   l.atUntil.voluntary - l.atFrom.voluntary,
+		SwitchesInvoluntary: l.atUntil.involuntary - l.atFrom.involuntary,
+		GCCycles:            l.atUntil.gcCycles - l.atFrom.gcCycles,
+	}
+	if window := l.untilNs - l.fromNs; window > 0 {
+		s.Busy = max(0, 1-float64(l.idleNs)/float64(window))
+	}
+	s.LateSends = l.rec.late
+	if n := l.rec.pacing.TotalCount(); n > 0 {
+		s.Late100us, s.Late1ms = float64(l.rec.late)/float64(n), float64(l.rec.later)/float64(n)
+	}
+	return s
+}
+
+func summarize(h *hdrhistogram.Histogram) Summary {
+	n := h.TotalCount()
+	if n == 0 {
+		return Summary{}
+	}
+	at := percentiles(n)
+	values := h.ValueAtPercentilesSlice(at)
+	s := Summary{
+		Count: n, MeanUs: h.Mean() / 1e3, MaxUs: us(h.Max()),
+		P50Us: us(h.ValueAtPercentile(50)), P90Us: us(h.ValueAtPercentile(90)),
+		P99Us: us(h.ValueAtPercentile(99)), P999Us: us(h.ValueAtPercentile(99.9)),
+		Curve: make([]result.Point, len(at)),
+	}
+	for i := range at {
+		s.Curve[i] = result.Point{at[i], us(values[i])}
+	}
+	return s
+}
+
+func us(ns int64) float64 { return float64(ns) / 1e3 }
+
+// percentiles are 0, five points for each halving of the distance to 100 until one
+// sample in n is left, and 100.
+func percentiles(n int64) []float64 {
+	const points = 5
+	at := []float64{}
+	rest := 100.0
+	for rest*float64(n) >= 100 {
+		for i := range points {
+			at = append(at, 100-rest*(1-float64(i)/(2*points)))
+		}
+		rest /= 2
+	}
+	return append(at, 100)
+}

@@ -1,0 +1,140 @@
+package sensor
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/syslet/syslet/lab/result"
+	"golang.org/x/sys/unix"
+)
+
+// TestCountersOfThreads: page faults are counted by software, so they need no PMU.
+// They happen on a thread that is there and on one that begins later.
+func TestCountersOfThreads(t *testing.T) {
+	c, err := openCounters(os.Getpid(), event{unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_PAGE_FAULTS}, false)
+	if err != nil {
+		t.Skip("this kernel or container allows no perf software event:", perfReason(os.Getpid(), err))
+	}
+	defer c.close()
+	require.NotEmpty(t, c.fds)
+	from, err := c.read()
+	require.NoError(t, err)
+	const pages = 256
+	faults := func() {
+		held, err := unix.Mmap(-1, 0, pages*4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Munmap(held)
+		_ = unix.Madvise(held, unix.MADV_NOHUGEPAGE)
+		for i := 0; i < len(held); i += 4096 {
+			held[i] = 1
+		}
+	}
+	faults()
+	// Locked goroutines, more of them than there are idle threads, need new threads.
+	const fresh = 20
+	gate, done := make(chan struct{}), make(chan struct{})
+	for range fresh {
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends here
+			<-gate
+			faults()
+			done <- struct{}{}
+		}()
+	}
+	close(gate)
+	for range fresh {
+		<-done
+	}
+	until, err := c.read()
+	require.NoError(t, err)
+	value, ran, err := between(from, until)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, value, float64((fresh+1)*pages))
+	require.Equal(t, 1.0, ran)
+}
+
+func TestBetweenScales(t *testing.T) {
+	from := []count{{100, 1000, 1000}, {0, 0, 0}}
+	value, ran, err := between(from, []count{{150, 2000, 1500}, {7, 10, 10}})
+	require.NoError(t, err)
+	require.Equal(t, 107.0, value)
+	require.Equal(t, 0.5, ran)
+	// A thread that never ran was counted fully: nothing happened on it.
+	value, _, err = between(from, []count{{150, 2000, 2000}, {0, 0, 0}})
+	require.NoError(t, err)
+	require.Equal(t, 50.0, value)
+	_, _, err = between(from, []count{{100, 2000, 1000}, {0, 0, 0}})
+	require.ErrorIs(t, err, errNeverRan)
+	_, _, err = between(from, from[:1])
+	require.Error(t, err)
+}
+
+// TestPMU: either it counts, or it says why not; never 0 by mistake.
+func TestPMU(t *testing.T) {
+	p := NewPMU(os.Getpid())
+	defer p.Close()
+	p.Start()
+	for x := range 1_000_000 {
+		_ = x
+	}
+	readings, _ := p.Stop()
+	require.Len(t, readings, 4)
+	for _, r := range readings {
+		if !r.Metric.Available() {
+			t.Log(r.Name, r.Metric.Unavailable)
+			continue
+		}
+		if r.Name == "cycles" || r.Name == "instructions" {
+			require.Greater(t, r.Metric.Value, 1000.0, r.Name)
+		}
+	}
+	if why := pmuMissing(); why != "" {
+		require.Equal(t, result.Missing(why, "1", result.SourcePMU), readings[3].Metric)
+	}
+}
+
+func TestSyscalls(t *testing.T) {
+	s := NewSyscalls(os.Getpid())
+	defer s.Close()
+	s.Start()
+	const calls = 1000
+	for range calls {
+		unix.Getppid()
+	}
+	readings, _ := s.Stop()
+	m := readings[0].Metric
+	if !m.Available() {
+		require.NotEmpty(t, m.Unavailable)
+		t.Skip("the kernel's count of system calls is not to be had:", m.Unavailable)
+	}
+	require.GreaterOrEqual(t, m.Value, float64(calls))
+}
+
+func TestTracepointReasons(t *testing.T) {
+	root := t.TempDir()
+	_, err := tracepointIDAt(root, "raw_syscalls", "sys_enter")
+	require.ErrorContains(t, err, "tracefs is not mounted at "+root)
+	require.ErrorContains(t, err, "mount -t tracefs")
+	dir := filepath.Join(root, "events", "raw_syscalls", "sys_enter")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "id"), []byte("348\n"), 0o644))
+	id, err := tracepointIDAt(root, "raw_syscalls", "sys_enter")
+	require.NoError(t, err)
+	require.EqualValues(t, 348, id)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "id"), []byte("x\n"), 0o644))
+	_, err = tracepointIDAt(root, "raw_syscalls", "sys_enter")
+	require.Error(t, err)
+}
+
+func TestPerfReasons(t *testing.T) {
+	require.Contains(t, perfReason(1, unix.EACCES), "kernel.perf_event_paranoid")
+	require.Contains(t, perfReason(1, unix.ENOSYS), "no perf events")
+	require.Contains(t, perfReason(7, unix.ESRCH), "process 7 ended")
+	require.Contains(t, perfReason(7, unix.EMFILE), "ulimit")
+}

@@ -1,0 +1,17 @@
+// Package sensor measures what a server costs the machine. Each sensor is a small
+// type for one quantity or a family of them, with a name, a unit and a source.
+//
+// Most look at a process from outside, given its pid, at the two ends of the
+// measured window:
+//
+//	set := sensor.ForProcess(pid, cpus)
+//	set.Start()             // at load.PhaseMeasure
+//	readings, notes := set.Stop() // at load.PhaseDrain
+//	metrics := sensor.PerOp(readings, answeredInWindow)
+//
+// One, CacheProbe, runs inside the server, on the thread of the loop.
+//
+// What cannot be measured is a metric with the reason in Unavailable, never 0.
+// What was measured but has a flaw (a thread ended in between and took its counts
+// along) is said in a note.
+package sensor

@@ -1,0 +1,262 @@
+package sensor
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/syslet/syslet/lab/result"
+)
+
+// CacheProbe estimates how much of the cache a loop displaces per request, without
+// a PMU (prime and probe: Osvik, Shamir, Tromer 2006, used here on ourselves). It
+// runs in the loop's own thread: it fills a buffer of three quarters of the L2
+// cache (a larger one displaces itself), lets the loop serve some requests, and times how long the buffer takes to come
+// back. Lines that the loop pushed out cost as much as cold ones:
+//
+//	displaced = (t - warm) / (cold - warm) * lines
+//
+// where warm is taken anew before each sample, because clock and neighbours change.
+// The kernel's part, interrupts, threads that run while the loop waits and, on a
+// shared cache, the neighbours' are in it. A sample in which the loop's thread was
+// preempted is left out: what displaced the lines was not the loop.
+// It is lines displaced, not lines touched: a cache lets go of what was streamed
+// through before what is used again.
+// A buffer's line is displaced once at most, so the figure saturates, and requests
+// that touch the same lines share them: it falls with the number of requests
+// between. Compare only figures of the same ProbeConfig.
+//
+// Each sample costs the loop four to twelve walks through the buffer (some 50 us
+// each): use it in trials of its own, or with a long Rest.
+type CacheProbe struct {
+	cfg         ProbeConfig
+	chase       *chase
+	calibration ProbeCalibration
+
+	// active is read in every turn of the loop. It publishes nothing but itself.
+	active atomic.Bool
+	// begun counts Starts, so that the loop notices that it is to begin anew.
+	begun atomic.Uint64
+
+	// The loop's alone.
+	seen    uint64
+	stage   probeStage
+	pending uint64
+	restNs  int64 // no sample before this time
+	base    time.Time
+	filled  threadSwitches // when the buffer was filled
+	warmNs  int64          // a walk then
+
+	// mu guards sums: taken once per sample, after a walk of 100 us, never in an
+	// ordinary turn.
+	mu   sync.Mutex
+	sums probeSums
+}
+
+// ProbeConfig says how to sample.
+type ProbeConfig struct {
+	// BufferBytes defaults to 3/4 of the L2 cache, taken for 1 MiB if it is unknown.
+	BufferBytes int
+	// Every is the number of requests between filling and timing; default 8. A turn
+	// of the loop is not cut in two, so it may be more.
+	Every uint64
+	// Rest is the time between two samples; default 5 ms, negative for none.
+	Rest time.Duration
+}
+
+// ProbeCalibration is what was measured when the probe was made.
+type ProbeCalibration struct {
+	// WarmNs and ColdNs are the durations of a walk when all lines are there, and
+	// when four times the L2 cache was read in between; FarNs when twice the last
+	// level was. Only their difference enters the samples.
+	WarmNs, ColdNs, FarNs int64
+}
+
+// ProbeResult is what was found since the last Start.
+type ProbeResult struct {
+	// LinesPerRequest is the median over the samples, MeanLinesPerRequest the mean:
+	// one sample disturbed by a neighbour moves only the mean, and so does a rare
+	// request that displaces much.
+	LinesPerRequest     float64 `json:"lines_per_request"`
+	MeanLinesPerRequest float64 `json:"mean_lines_per_request"`
+	Samples             int64   `json:"samples"`
+	// Requests lay between filling and timing, over all samples.
+	Requests uint64 `json:"requests"`
+	// Saturated samples found the whole buffer displaced: the true figure is higher.
+	Saturated int64 `json:"saturated"`
+	// Disturbed samples are left out: the thread was preempted, or the walk took
+	// longer than any cache miss explains.
+	Disturbed   int64   `json:"disturbed"`
+	BufferBytes int     `json:"buffer_bytes"`
+	WarmNsLine  float64 `json:"warm_ns_per_line"`
+	ColdNsLine  float64 `json:"cold_ns_per_line"`
+	Source      string  `json:"source"`
+}
+
+type probeStage uint8
+
+const (
+	probeResting probeStage = iota
+	probeCounting
+)
+
+type probeSums struct {
+	samples, disturbed, saturated int64
+	requests                      uint64
+	lines                         float64
+	// perRequest keeps the last samples for the median; samples says how many.
+	perRequest [keptSamples]float32
+}
+
+const keptSamples = 4096
+
+const (
+	defaultL2Bytes    = 1 << 20
+	defaultProbeEvery = 8
+	defaultProbeRest  = 5 * time.Millisecond
+	// A busy neighbour can spoil a calibration; it is made anew this often.
+	calibrationTries = 3
+)
+
+// NewCacheProbe maps the buffer and calibrates, which takes some tenths of a second
+// on the calling thread: call it on the loop's thread before the loop runs, or
+// anywhere on the same kind of CPU. Error: no memory, a buffer of senseless size, or
+// a machine on which cold lines cost no more than warm ones.
+func NewCacheProbe(cfg ProbeConfig) (*CacheProbe, error) {
+	if cfg.BufferBytes == 0 {
+		cfg.BufferBytes = int(cacheBytes(2, defaultL2Bytes) / 4 * 3)
+	}
+	if cfg.Every == 0 {
+		cfg.Every = defaultProbeEvery
+	}
+	if cfg.Rest == 0 {
+		cfg.Rest = defaultProbeRest
+	}
+	c, err := newChase(cfg.BufferBytes)
+	if err != nil {
+		return nil, err
+	}
+	p := &CacheProbe{cfg: cfg, chase: c, base: time.Now()}
+	for range calibrationTries {
+		if p.calibration, err = calibrate(c); err == nil {
+			return p, nil
+		}
+	}
+	c.close()
+	return nil, err
+}
+
+// Close frees the buffer. The loop must not call OnTurn any more.
+func (p *CacheProbe) Close() error { return p.chase.close() }
+
+// Calibration is what was measured when the probe was made.
+func (p *CacheProbe) Calibration() ProbeCalibration { return p.calibration }
+
+// Start begins anew with the loop's next turn. Any goroutine.
+func (p *CacheProbe) Start() {
+	p.mu.Lock()
+	p.sums = probeSums{}
+	p.mu.Unlock()
+	p.begun.Add(1)
+	p.active.Store(true)
+}
+
+// Stop ends the sampling; what was found stays until the next Start. Any goroutine.
+func (p *CacheProbe) Stop() { p.active.Store(false) }
+
+// OnTurn is called by the loop's thread after each turn, with the number of
+// requests that the turn served. While the probe is stopped it costs one load.
+func (p *CacheProbe) OnTurn(requests uint64) {
+	if p.active.Load() {
+		p.turn(requests)
+	}
+}
+
+func (p *CacheProbe) turn(requests uint64) {
+	if begun := p.begun.Load(); begun != p.seen {
+		p.seen, p.stage, p.restNs = begun, probeResting, 0
+	}
+	if p.stage == probeResting {
+		if int64(time.Since(p.base)) < p.restNs {
+			return
+		}
+		p.warmNs = p.chase.fill()
+		p.filled = switchesOfThread()
+		p.stage, p.pending = probeCounting, 0
+		return
+	}
+	if p.pending += requests; p.pending < p.cfg.Every {
+		return
+	}
+	took := p.chase.timedWalk()
+	p.book(took, p.pending, p.filled.preemptedSince())
+	p.stage = probeResting
+	p.restNs = int64(time.Since(p.base)) + int64(p.cfg.Rest)
+}
+
+// book enters a sample, unless a Start came in between.
+func (p *CacheProbe) book(tookNs int64, requests uint64, preempted bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen != p.begun.Load() {
+		return
+	}
+	lines, saturated, disturbed := p.calibration.displaced(tookNs, p.warmNs, p.chase.lines)
+	if disturbed || preempted {
+		p.sums.disturbed++
+		return
+	}
+	if saturated {
+		p.sums.saturated++
+	}
+	p.sums.perRequest[p.sums.samples%keptSamples] = float32(lines / float64(requests))
+	p.sums.samples++
+	p.sums.requests += requests
+	p.sums.lines += lines
+}
+
+// displaced estimates the lines that a walk of this duration had to fetch, if one
+// that had to fetch none took warmNs just before. It may be slightly negative:
+// cutting that off in each sample would bend the mean.
+func (c ProbeCalibration) displaced(tookNs, warmNs int64, lines int) (n float64, saturated, disturbed bool) {
+	if tookNs > 2*max(c.FarNs, c.ColdNs) || warmNs > c.ColdNs {
+		return 0, false, true
+	}
+	n = float64(tookNs-warmNs) / float64(c.ColdNs-c.WarmNs) * float64(lines)
+	if n >= float64(lines) {
+		return float64(lines), true, false
+	}
+	return n, false, false
+}
+
+// Result is what was found since the last Start. Any goroutine.
+func (p *CacheProbe) Result() ProbeResult {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := ProbeResult{
+		Samples: p.sums.samples, Requests: p.sums.requests, Saturated: p.sums.saturated, Disturbed: p.sums.disturbed,
+		BufferBytes: p.cfg.BufferBytes, Source: result.SourceProbe,
+		WarmNsLine: float64(p.calibration.WarmNs) / float64(p.chase.lines),
+		ColdNsLine: float64(p.calibration.ColdNs) / float64(p.chase.lines),
+	}
+	if r.Requests > 0 {
+		kept := slices.Clone(p.sums.perRequest[:min(r.Samples, keptSamples)])
+		slices.Sort(kept)
+		r.LinesPerRequest = max(0, float64(kept[len(kept)/2]))
+		r.MeanLinesPerRequest = max(0, p.sums.lines/float64(r.Requests))
+	}
+	return r
+}
+
+// fewestSamples below which a mean says nothing.
+const fewestSamples = 10
+
+// Metric is the result as result.CacheMissesPerOp.
+func (r ProbeResult) Metric() result.Metric {
+	if r.Samples < fewestSamples {
+		return result.Missing(fmt.Sprintf("the cache probe got %d samples (%d disturbed), fewer than %d", r.Samples, r.Disturbed, fewestSamples), "1", result.SourceProbe)
+	}
+	return result.Of(r.LinesPerRequest, "1", result.SourceProbe)
+}

@@ -1,0 +1,107 @@
+package trial
+
+import (
+	"maps"
+
+	"github.com/syslet/syslet/lab/load"
+	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/lab/sensor"
+)
+
+// How a trial's metrics are made of the load's report, the sensors' readings
+// and the server's own counters.
+
+func (r *run) fill(rep *load.Report) {
+	m := r.out.Metrics
+	r.out.DurationS = rep.DurationS
+	ops := float64(rep.Counts.AnsweredInWindow)
+	maps.Copy(m, rep.Metrics())
+	maps.Copy(m, sensor.PerOp(r.readings, ops))
+	r.out.Distributions = rep.Distributions()
+	r.kinds(rep)
+	r.cacheMisses()
+	r.counters(ops)
+	r.evidence.Load(rep)
+	if steal, ok := m["steal"]; ok && steal.Available() {
+		r.evidence.StealPercent = steal.Value
+	}
+}
+
+// kinds gives each kind of request its own percentiles: under the names of the
+// blocking curve where one kind reads from disk and one does not.
+func (r *run) kinds(rep *load.Report) {
+	for i := range rep.Kinds {
+		k := &rep.Kinds[i]
+		prefix := "latency_" + k.Name + "_"
+		switch k.Name {
+		case "disk":
+			prefix = "blocked_"
+		case "echo":
+			prefix = "unblocked_"
+		}
+		for suffix, us := range map[string]float64{"p50": k.Latency.P50Us, "p99": k.Latency.P99Us, "p999": k.Latency.P999Us} {
+			if k.Latency.Count == 0 {
+				r.out.Metrics[prefix+suffix] = result.Missing("no request of this kind in the window", "us", result.SourceLoad)
+				continue
+			}
+			r.out.Metrics[prefix+suffix] = result.Of(us, "us", result.SourceLoad)
+		}
+	}
+}
+
+// cacheMisses prefers the hardware's counter; the probe stands in for it.
+func (r *run) cacheMisses() {
+	pmu, ok := r.out.Metrics[result.CacheMissesPerOp]
+	switch {
+	case ok && pmu.Available() || r.spec.ProbeFor == 0:
+	case r.cache.Unit == "":
+		r.out.Metrics[result.CacheMissesPerOp] = result.Missing("the cache probe was not reached", "1", result.SourceProbe)
+	default:
+		r.out.Metrics[result.CacheMissesPerOp] = r.cache
+	}
+}
+
+// counters are the server's own, over the window.
+func (r *run) counters(ops float64) {
+	m := r.out.Metrics
+	a, b := &r.before.Sum, &r.after.Sum
+	if r.before.PID == 0 || r.after.PID == 0 {
+		m[result.SyscallsPerOp] = result.Missing("the server's counters could not be read", "1", result.SourceServer)
+		return
+	}
+	m[result.SyscallsPerOp] = result.PerOp(float64(b.SystemCalls()-a.SystemCalls()), ops, "1", result.SourceServer)
+	m[result.AllocsPerOp] = result.PerOp(float64(r.after.Mallocs-r.before.Mallocs), ops, "1", result.SourceGo)
+	m[result.GCCycles] = result.Of(float64(r.after.GCCycles-r.before.GCCycles), "1", result.SourceGo)
+	m[result.GCPauseTotal] = result.Of(float64(r.after.GCPauseNs-r.before.GCPauseNs)/1e3, "us", result.SourceGo)
+	if r.spec.Model == "goroutine" {
+		m[result.SyscallsPerOp] = result.Missing("the net package does not count its system calls; see "+result.SyscallsKernelPerOp, "1", result.SourceServer)
+	}
+	if r.spec.Model != "threadlet" {
+		return
+	}
+	count := func(name string, from, until uint64) {
+		m[name] = result.Of(float64(until-from), "1", result.SourceServer)
+	}
+	count(result.TakeoversAnnounced, a.TakeoversAnnounced, b.TakeoversAnnounced)
+	count(result.TakeoversDetected, a.TakeoversDetected, b.TakeoversDetected)
+	count(result.TakeoversAtBound, a.TakeoversAtBound, b.TakeoversAtBound)
+	count(result.TakeoversFalse, a.TakeoverFalseAlarms, b.TakeoverFalseAlarms)
+	r.takeoverTimes()
+}
+
+// takeoverTimes are of the whole run: the histogram does not begin anew.
+func (r *run) takeoverTimes() {
+	b := &r.after.Sum
+	m := r.out.Metrics
+	put := func(name string, ns, n uint64) {
+		if n == 0 {
+			m[name] = result.Missing("there was no such takeover", "us", result.SourceServer)
+			return
+		}
+		m[name] = result.Of(float64(ns)/1e3, "us", result.SourceServer)
+	}
+	put(result.TakeoverP50, b.DetectedP50Ns, b.TakeoversDetected)
+	put(result.TakeoverP99, b.DetectedP99Ns, b.TakeoversDetected)
+	put("takeover_announced_p50", b.AnnouncedP50Ns, b.TakeoversAnnounced)
+	put("takeover_announced_p99", b.AnnouncedP99Ns, b.TakeoversAnnounced)
+}

@@ -1,0 +1,212 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/syslet/syslet/lab/admin"
+	"github.com/syslet/syslet/lab/load"
+	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/lab/validity"
+	"github.com/syslet/syslet/models"
+)
+
+// Run runs the trial. The error is for what makes going on senseless (ctx ended,
+// no process can be started); everything else is a trial with the verdict
+// invalid and the reason.
+func Run(ctx context.Context, spec Spec) (result.Trial, error) {
+	r := run{spec: spec, out: result.Trial{
+		Experiment: spec.Experiment, Workload: spec.Workload, Model: spec.Model, Round: spec.Round, Seed: spec.Seed,
+		Factors: spec.Factors, Start: time.Now(), Metrics: map[string]result.Metric{}, Distributions: map[string][]result.Point{},
+	}}
+	r.out.Command = result.Command{Server: spec.serverArgs(), Load: spec.loadArgs("TARGET")}
+	err := r.run(ctx)
+	if ctx.Err() != nil {
+		return r.out, ctx.Err()
+	}
+	if err != nil {
+		r.out.Verdict, r.out.Reasons = result.Invalid, append(r.out.Reasons, err.Error())
+		return r.out, nil
+	}
+	r.out.Verdict, r.out.Reasons = validity.Judge(r.evidence)
+	return r.out, nil
+}
+
+// run is a trial while it runs.
+type run struct {
+	spec     Spec
+	out      result.Trial
+	server   *server
+	sensors  *sensor.Set
+	before   admin.Snapshot
+	after    admin.Snapshot
+	readings []sensor.Reading
+	notes    []string // of the sensors: threads that came or went
+	cache    result.Metric
+	evidence validity.Evidence
+}
+
+func (r *run) run(ctx context.Context) (err error) {
+	if err := os.MkdirAll(r.spec.WorkDir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the work folder: %w", err)
+	}
+	defer os.RemoveAll(r.spec.WorkDir)
+	if r.server, err = startServer(r.spec.serverArgs()); err != nil {
+		return err
+	}
+	defer func() {
+		if e := r.server.stop(); e != nil && err == nil {
+			err = fmt.Errorf("the server did not end in good order: %w", e)
+		}
+	}()
+	r.sensors = sensor.ForProcess(r.server.ready.PID, r.spec.ServerCPUs)
+	defer r.sensors.Close()
+	rep, err := r.drive(ctx, r.spec.loadArgs(r.server.ready.Listen), r.onPhase)
+	if err != nil {
+		return err
+	}
+	r.fill(rep)
+	if r.spec.Saturate == 0 {
+		return nil
+	}
+	sat, err := r.drive(ctx, r.spec.saturateArgs(r.server.ready.Listen), func(context.Context, load.Phase) {})
+	if err != nil {
+		return err
+	}
+	r.out.Metrics[result.SaturationThroughput] = result.Of(sat.Throughput, "1/s", result.SourceLoad)
+	r.evidence.Errors += sat.Counts.Errors()
+	return nil
+}
+
+// drive runs a load process to its end.
+func (r *run) drive(ctx context.Context, argv []string, onPhase func(context.Context, load.Phase)) (*load.Report, error) {
+	p, err := start(argv)
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, p.kill)()
+	var rep *load.Report
+	for {
+		var l LoadLine
+		ok, err := p.line(&l)
+		if err != nil {
+			p.kill()
+			return nil, errors.Join(fmt.Errorf("the load: %w", err), p.wait())
+		}
+		if !ok {
+			break
+		}
+		if l.Phase != nil {
+			onPhase(ctx, *l.Phase)
+		}
+		if l.Report != nil {
+			rep = l.Report
+		}
+	}
+	if err := p.wait(); err != nil {
+		return nil, fmt.Errorf("the load: %w", err)
+	}
+	if rep == nil {
+		return nil, errors.New("the load ended without a report")
+	}
+	return rep, nil
+}
+
+// onPhase reads the sensors at the ends of the window. The load has pipes to
+// us, not the server: asking costs the server a little at the very ends only.
+func (r *run) onPhase(ctx context.Context, p load.Phase) {
+	var err error
+	switch p.Name {
+	case load.PhaseWarmup:
+		r.runProbe(ctx)
+	case load.PhaseMeasure:
+		r.out.Start = p.Start
+		r.before, err = r.server.snapshot(ctx)
+		r.sensors.Start()
+	case load.PhaseDrain:
+		r.readings, r.notes = r.sensors.Stop()
+		r.after, err = r.server.snapshot(ctx)
+	}
+	if err != nil {
+		r.evidence.Flaws = append(r.evidence.Flaws, "counters of the server: "+err.Error())
+	}
+}
+
+// runProbe has the cache probe sample in the second part of the warm-up.
+func (r *run) runProbe(ctx context.Context) {
+	if r.spec.ProbeFor == 0 {
+		return
+	}
+	sleep(ctx, r.spec.Warmup)
+	if _, err := r.server.probe(ctx, "start"); err != nil {
+		r.cache = result.Missing(err.Error(), "1", result.SourceProbe)
+		return
+	}
+	sleep(ctx, r.spec.ProbeFor)
+	res, err := r.server.probe(ctx, "stop")
+	if err != nil {
+		r.cache = result.Missing(err.Error(), "1", result.SourceProbe)
+		return
+	}
+	r.cache = res.Metric()
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func (s *Spec) serverArgs() []string {
+	model, files := s.Model, "helpers"
+	if model == models.Inline {
+		model, files = "nonblock", "inline"
+	}
+	a := []string{s.Binary, "serve", "--json", "--model", model, "--files", files, "--workload", s.Workload, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+	if len(s.ServerCPUs) > 0 {
+		a = append(a, "--cpus", cpuList(s.ServerCPUs))
+	}
+	if s.ProbeFor > 0 {
+		a = append(a, "--probe")
+	}
+	if s.DiskFile != "" {
+		a = append(a, "--disk-file", s.DiskFile)
+	}
+	return append(a, "--dir", filepath.Join(s.WorkDir, "players"))
+}
+
+func (s *Spec) loadBase(target string) []string {
+	a := []string{s.Binary, "load", "--json", "--workload", s.Workload, "--target", target, "--conns", strconv.Itoa(s.Conns),
+		"--seed", strconv.FormatUint(s.Seed, 10), "--drain", drainFor.String()}
+	if len(s.LoadCPUs) > 0 {
+		a = append(a, "--cpus", cpuList(s.LoadCPUs))
+	}
+	if m := s.Mix; m != (Mix{}) {
+		a = append(a, "--moves", strconv.Itoa(m.Moves), "--chats", strconv.Itoa(m.Chats), "--pings", strconv.Itoa(m.Pings), "--saves", strconv.Itoa(m.Saves))
+	}
+	if s.DiskShare > 0 {
+		a = append(a, "--disk-share", strconv.FormatFloat(s.DiskShare, 'g', -1, 64))
+	}
+	return a
+}
+
+func (s *Spec) loadArgs(target string) []string {
+	warmup := s.Warmup
+	if s.ProbeFor > 0 {
+		warmup += s.ProbeFor + probeGap
+	}
+	return append(s.loadBase(target), "--rate", strconv.FormatFloat(s.Rate, 'g', -1, 64),
+		"--warmup", warmup.String(), "--duration", s.Window.String())
+}
+
+func (s *Spec) saturateArgs(target string) []string {
+	return append(s.loadBase(target), "--closed", "--outstanding", strconv.Itoa(s.Outstanding),
+		"--warmup", (s.Saturate / 4).String(), "--duration", s.Saturate.String())
+}

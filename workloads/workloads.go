@@ -1,0 +1,70 @@
+// Package workloads opens server programs and their scripted clients by name.
+package workloads
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/workloads/echo"
+	"github.com/syslet/syslet/workloads/game/bots"
+	"github.com/syslet/syslet/workloads/game/server"
+	"github.com/syslet/syslet/workloads/script"
+)
+
+// Names of the workloads.
+const (
+	Echo = "echo"
+	Game = "game"
+)
+
+// Names lists them.
+func Names() []string { return []string{Echo, Game} }
+
+// NewApp makes the App of a shard.
+type NewApp = func(s *runtime.Shard) (runtime.App, error)
+
+// ServerConfig has the settings of every workload's server.
+type ServerConfig struct {
+	// DiskFile is echo's file to read from; empty: plain echo.
+	DiskFile string
+	// Game is the game's.
+	Game server.Config
+}
+
+// Server prepares the server program of that name.
+func Server(name string, cfg ServerConfig) (NewApp, error) {
+	switch name {
+	case Echo:
+		return echo.Config{DiskFile: cfg.DiskFile}.NewApp, nil
+	case Game:
+		return server.New(cfg.Game)
+	}
+	return nil, unknown(name)
+}
+
+// LoadConfig has the settings of every workload's clients.
+type LoadConfig struct {
+	// DiskShare is the share of echo's requests that read from disk, 0 to 1.
+	DiskShare float64
+	// Game is the game's mix.
+	Game bots.Options
+}
+
+// Load makes the client side of the workload of that name.
+func Load(name string, cfg LoadConfig) (script.Load, error) {
+	switch name {
+	case Echo:
+		if cfg.DiskShare < 0 || cfg.DiskShare > 1 {
+			return nil, fmt.Errorf("workloads: share of requests that read from disk is %v, want 0 to 1", cfg.DiskShare)
+		}
+		return echo.Load{DiskShare: cfg.DiskShare}, nil
+	case Game:
+		return bots.New(cfg.Game)
+	}
+	return nil, unknown(name)
+}
+
+func unknown(name string) error {
+	return fmt.Errorf("workloads: no workload %q; there are %s", name, strings.Join(Names(), ", "))
+}
