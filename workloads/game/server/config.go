@@ -1,0 +1,91 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/workloads/game/datapack"
+	"github.com/syslet/syslet/workloads/game/store"
+	"github.com/syslet/syslet/workloads/game/world"
+)
+
+// Config says how a game is served. The zero value of a field means its default.
+type Config struct {
+	// Dir is the players' folder; it is made if it is missing. Required. Only one
+	// server at a time may use it.
+	Dir string
+	// Datapack is a folder with maps. Default: the maps that are compiled in.
+	Datapack string
+	// SaveEvery is how long a player who keeps changing goes without being saved.
+	// Default 30s; negative: saved on demand and at the end only.
+	SaveEvery time.Duration
+	// RetryEvery is how soon a save that failed is tried again. Default 5s.
+	RetryEvery time.Duration
+	// Rate is how many frames per second a connection may send for long, Burst how
+	// many at once. Default 100 and 200; a negative Rate: no limit.
+	Rate, Burst int
+	// MaxPerMap bounds the players on a map. Default, and at most, 65535. Who would
+	// exceed it is refused, or, on his way from another map, saved and disconnected.
+	MaxPerMap int
+}
+
+// ErrConfig is wrapped by errors that a Config causes.
+var ErrConfig = errors.New("game: bad configuration")
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Dir == "" {
+		return c, fmt.Errorf("%w: Dir, the players' folder, is not set", ErrConfig)
+	}
+	setDefault(&c.SaveEvery, 30*time.Second)
+	setDefault(&c.RetryEvery, 5*time.Second)
+	setDefault(&c.Rate, 100)
+	setDefault(&c.Burst, 200)
+	setDefault(&c.MaxPerMap, world.MaxMembers)
+	if c.MaxPerMap < 1 || c.MaxPerMap > world.MaxMembers {
+		return c, fmt.Errorf("%w: MaxPerMap is %d, want 1 to %d", ErrConfig, c.MaxPerMap, world.MaxMembers)
+	}
+	if c.Burst < 0 || c.RetryEvery < 0 {
+		return c, fmt.Errorf("%w: Burst %d and RetryEvery %v must not be negative", ErrConfig, c.Burst, c.RetryEvery)
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// New prepares a game: it reads the datapack and makes the players' folder. What it
+// returns makes the App of each shard, as runtime.Server.Start wants it.
+func New(c Config) (newApp func(s *runtime.Shard) (runtime.App, error), err error) {
+	if c, err = c.withDefaults(); err != nil {
+		return nil, err
+	}
+	w, err := datapack.Load(c.Datapack)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := store.Open(c.Dir); err != nil {
+		return nil, err
+	}
+	return func(s *runtime.Shard) (runtime.App, error) {
+		st, err := store.Open(c.Dir)
+		if err != nil {
+			return nil, err
+		}
+		return makeApp(s, &c, w, st), nil
+	}, nil
+}
+
+func makeApp(s *runtime.Shard, c *Config, w *world.World, st *store.Store) *App {
+	a := &App{shard: s, config: c, world: w}
+	a.mail.init(s)
+	a.gate.init(a)
+	a.atlas.init(a)
+	a.home.init(a, st)
+	return a
+}
