@@ -48,7 +48,7 @@ var hints = map[string]string{
 	result.SaturationThroughput:     "The most that the server answered. A flat line means that blocking costs nothing.",
 	result.UnblockedP99:             "Requests that did not block: what they wait is what others' blocking costs them.",
 	result.BlockedP99:               "Requests that blocked: the disk's time is in it for every model.",
-	result.SwitchesVoluntaryPerOp:   "A thread gave the CPU up: it waited, or handed over.",
+	result.SwitchesVoluntaryPerOp:   "A thread of the server gave the CPU up: it waited, or handed over.",
 	result.SwitchesInvoluntaryPerOp: "The kernel took the CPU away: more threads wanted it than there are.",
 	result.SyscallsPerOp:            "Batching shows here: less than one call a request is possible.",
 	result.SyscallsKernelPerOp:      "The kernel's own count, all threads of the server.",
