@@ -257,43 +257,6 @@ func refused(run *result.Run, model string) bool {
 	return run.Environment != nil && slices.ContainsFunc(run.Environment.Refused, func(r result.Refusal) bool { return r.Model == model })
 }
 
-// doubtful counts the trials that are not valid, by reason.
-func doubtful(run *result.Run) []finding {
-	var out []finding
-	for _, verdict := range []result.Verdict{result.Invalid, result.Suspect} {
-		reasons := map[string]int{}
-		n := 0
-		for i := range run.Trials {
-			t := &run.Trials[i]
-			if t.Verdict != verdict {
-				continue
-			}
-			n++
-			for _, r := range t.Reasons {
-				reasons[fmt.Sprintf("%s, %s: %s", t.Experiment, t.Model, r)]++
-			}
-		}
-		if n == 0 {
-			continue
-		}
-		effect := "Listed below and counted nowhere."
-		if verdict == result.Suspect {
-			effect = "Counted, and drawn hollow."
-		}
-		var parts []string
-		for _, r := range slices.Sorted(maps.Keys(reasons)) {
-			parts = append(parts, fmt.Sprintf("%s (%d)", r, reasons[r]))
-		}
-		are := "are"
-		if n == 1 {
-			are = "is"
-		}
-		out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
-			Body: effect + " " + strings.Join(parts, "; ") + "."})
-	}
-	return out
-}
-
 // unavailable lists what no trial of a view could measure, by reason.
 func unavailable(vs []*view) []finding {
 	type gap struct{ what, why string }

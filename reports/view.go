@@ -143,11 +143,21 @@ func views(run *result.Run) []*view {
 		}
 		byExperiment[t.Experiment] = append(byExperiment[t.Experiment], t)
 	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(planned(run, a), planned(run, b)) })
 	var out []*view
 	for _, experiment := range order {
 		out = append(out, split(run, byExperiment[experiment])...)
 	}
 	return out
+}
+
+// planned is the place of an experiment in the run's plan: trials come in an
+// order of chance, the report in that of the plan.
+func planned(run *result.Run, experiment string) int {
+	if run.Environment == nil {
+		return 0
+	}
+	return slices.IndexFunc(run.Environment.Plan, func(p result.Planned) bool { return p.Experiment == experiment })
 }
 
 // split makes a view of each combination of the factors that are not the axis.

@@ -1,0 +1,80 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/syslet/syslet/lab/result"
+)
+
+// doubtful counts the trials that are not valid, by the kind of reason.
+func doubtful(run *result.Run) []finding {
+	var out []finding
+	for _, verdict := range []result.Verdict{result.Invalid, result.Suspect} {
+		d := doubts{}
+		n := 0
+		for i := range run.Trials {
+			if t := &run.Trials[i]; t.Verdict == verdict {
+				d.add(t)
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		effect := "Listed below and counted nowhere."
+		if verdict == result.Suspect {
+			effect = "Counted, and drawn hollow."
+		}
+		are := "are"
+		if n == 1 {
+			are = "is"
+		}
+		out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
+			Body: effect + " " + d.String() + "."})
+	}
+	return out
+}
+
+// doubts collects reasons. Those that differ in their figures only are one kind.
+type doubts map[string]*doubtKind
+
+type doubtKind struct {
+	example string
+	trials  int
+	models  map[string]bool
+}
+
+var digits = regexp.MustCompile(`[0-9][0-9.,e+-]*`)
+
+func (d doubts) add(t *result.Trial) {
+	seen := map[string]bool{}
+	for _, r := range t.Reasons {
+		kind := digits.ReplaceAllString(r, "#")
+		if seen[kind] {
+			continue
+		}
+		seen[kind] = true
+		if d[kind] == nil {
+			d[kind] = &doubtKind{example: r, models: map[string]bool{}}
+		}
+		d[kind].trials++
+		d[kind].models[t.Model] = true
+	}
+}
+
+// String lists the kinds, the most frequent first, each with one trial's words.
+func (d doubts) String() string {
+	kinds := slices.SortedFunc(maps.Keys(d), func(a, b string) int {
+		return cmp.Or(cmp.Compare(d[b].trials, d[a].trials), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, k := range kinds {
+		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), d[k].example))
+	}
+	return strings.Join(parts, "; ")
+}
