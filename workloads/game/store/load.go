@@ -30,8 +30,8 @@ const (
 )
 
 // Load reads a player's file and calls done, once, on the shard: at once if the
-// file's pages are cached, otherwise later. The error wraps ErrNotFound, ErrCorrupt, ErrBusy or an
-// errno. The record is done's to keep.
+// file's pages are cached, otherwise later. The error wraps ErrNotFound, ErrCorrupt,
+// ErrBusy or an errno. The record is done's to keep.
 func (st *Store) Load(s *runtime.Shard, name string, done func(r *Record, err error)) {
 	st.Counts.Loads++
 	j := st.takeLoad()
