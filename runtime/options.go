@@ -73,7 +73,7 @@ type Options struct {
 	// Default 1<<16; beyond it Post says Busy.
 	MailboxSlots   int
 	MailboxBacklog int
-	// MaxInFlight bounds the syslets in flight on a shard. Default 1<<16.
+	// MaxInFlight bounds the syslets in flight on a shard. Default 1<<16, at most 1<<20.
 	MaxInFlight int
 	// StallBudget: turns that hold the loop for longer are counted. Default 10ms.
 	StallBudget time.Duration
@@ -151,8 +151,9 @@ func (o *Options) check() error {
 		return bad("MaxConnsPerAddr %d, MailboxBacklog %d, Backlog %d: must not be negative", o.MaxConnsPerAddr, o.MailboxBacklog, o.Backlog)
 	case o.IdleTimeout < 0 || o.LingerTimeout < 0 || o.StallBudget < 0:
 		return bad("IdleTimeout %v, LingerTimeout %v, StallBudget %v: must not be negative", o.IdleTimeout, o.LingerTimeout, o.StallBudget)
-	case o.MaxUnsent < 0 || o.MaxConns < 1 || o.MaxConns > 1<<24 || o.MaxInFlight < 1:
-		return bad("MaxUnsent %d, MaxConns %d, MaxInFlight %d: want positive, MaxConns at most %d", o.MaxUnsent, o.MaxConns, o.MaxInFlight, 1<<24)
+	case o.MaxUnsent < 0 || o.MaxConns < 1 || o.MaxConns > 1<<24 || o.MaxInFlight < 1 || o.MaxInFlight > 1<<20:
+		return bad("MaxUnsent %d, MaxConns %d, MaxInFlight %d: want positive, MaxConns at most %d, MaxInFlight at most %d",
+			o.MaxUnsent, o.MaxConns, o.MaxInFlight, 1<<24, 1<<20)
 	case o.MailboxSlots&(o.MailboxSlots-1) != 0 || o.MailboxSlots < 2:
 		return bad("MailboxSlots is %d, want a power of two", o.MailboxSlots)
 	case o.RingBuffers&(o.RingBuffers-1) != 0 || o.RingBuffers < 2 || o.RingBuffers > 1<<15:

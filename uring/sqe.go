@@ -20,6 +20,8 @@ type SQE struct {
 // Link makes the next entry wait for this one's success; a failure (a short
 // read or write is one) completes the rest of the chain with ECANCELED. A chain
 // does not reach across a submit: call [Ring.Reserve] before its first entry.
+// Since Linux 6.0 some ops fail without breaking the chain, because they do not mark
+// their entry as failed: fsync, fallocate, statx, renameat, unlinkat, mkdirat.
 // (IOSQE_IO_LINK, 5.3)
 func (s *SQE) Link() *SQE {
 	s.raw.SetFlags(iosys.IOSQE_FLAGS_IO_LINK)

@@ -3,7 +3,7 @@
 // address of its own and meant for loopback.
 //
 //	GET  /metrics       Prometheus text
-//	GET  /stats         Snapshot as JSON
+//	GET  /stats         Snapshot as JSON; /stats?gc collects garbage before
 //	POST /probe/start   the cache probe begins to sample
 //	POST /probe/stop    it ends; answers sensor.ProbeResult as JSON
 //	GET  /debug/pprof/  profiles of the Go runtime
@@ -110,6 +110,9 @@ func (a *Admin) stats(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
+	}
+	if r.URL.Query().Has("gc") {
+		goruntime.GC() // what is left is in use: the figure to watch for leaks
 	}
 	answer(w, a.snapshot(per))
 }

@@ -71,8 +71,8 @@ func New(s *srt.Shard) (srt.Driver, error) {
 		return nil, fmt.Errorf("%w: MaxInFlight is %d, the iouring model has room for %d", srt.ErrBadOption, n, 1<<slotBits)
 	}
 	d := &Driver{shard: s, wakefd: -1}
-	d.syslets.driver = d
 	d.listener.init(d)
+	d.syslets.init(d)
 	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("iouring: shard %d: %w", s.Index(), err)
 	}

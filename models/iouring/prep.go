@@ -11,7 +11,9 @@ import (
 )
 
 // How an op becomes an entry, and how the entry's result becomes what the plain
-// call would have given.
+// call would have given. One difference is left: pread and pwrite of a pipe or a
+// socket, which the plain calls refuse (ESPIPE), read and write it here. Only a
+// system call more per op could tell.
 
 // cannotBlock are ops that need no system call, or whose call is over sooner than
 // the ring could be asked: statx of an open descriptor, which the ring would give

@@ -11,14 +11,9 @@ import (
 // How a driver ends: what is in the kernel is cancelled and waited for, then
 // everything is given back.
 
-const (
-	// drainFor bounds the wait for the kernel; a file op in a worker cannot be
-	// interrupted on every file system.
-	drainFor = 5 * time.Second
-	// drainStep is how long one wait takes before it cancels again: a linked op
-	// may have started since.
-	drainStep = 100 * time.Millisecond
-)
+// drainFor bounds the wait for the kernel; a file op in a worker cannot be
+// interrupted on every file system.
+const drainFor = 5 * time.Second
 
 // release ends what Run has begun; err is what Run would return. On the head,
 // after the loop. The shard has detached its connections.
@@ -42,7 +37,7 @@ func (d *Driver) drain() error {
 		}
 		d.bufs.Commit()
 		d.syslets.cancelAll()
-		if _, err := d.ring.SubmitAndWait(1, int64(drainStep)); err != nil {
+		if _, err := d.ring.SubmitAndWait(d.ring.Pending(), int64(cancelAgain)); err != nil {
 			return err
 		}
 		d.n, d.next = d.ring.Harvest(d.events[:]), 0

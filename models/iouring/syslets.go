@@ -1,6 +1,8 @@
 package iouring
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	srt "github.com/syslet/syslet/runtime"
@@ -12,7 +14,16 @@ type syslets struct {
 	records []record
 	free    []int32
 	linked  uint64 // ops submitted behind another in a chain
+
+	// cancelled are records whose ops were cancelled and have not completed. A
+	// cancellation can miss: an op that a worker is about to hand back to the ring
+	// (EALREADY), or one behind a link (ENOENT). So it is repeated.
+	cancelled []key
+	repeat    *srt.Timer
 }
+
+// cancelAgain is how long a cancellation gets to take effect.
+const cancelAgain = 5 * time.Millisecond
 
 // record is one of them. It keeps the syslet alive, and with it the memory that
 // its ops gave to the kernel.
@@ -30,6 +41,11 @@ type record struct {
 }
 
 const noSlot = -1
+
+func (q *syslets) init(d *Driver) {
+	q.driver = d
+	q.repeat = srt.NewTimer(func(*srt.Shard) { q.cancelRest() })
+}
 
 // Submit runs y as far as it needs no system call; the rest is the ring's and,
 // for plain functions, a helper's.
@@ -231,8 +247,13 @@ func (q *syslets) retry(y *srt.Syslet, op *srt.Op) bool {
 // begun goes on to its end. What a chain has done until the cancellation reaches
 // it stays done.
 func (d *Driver) Cancel(y *srt.Syslet) {
-	if s := y.Slot; s >= 0 && int(s) < len(d.syslets.records) && d.syslets.records[s].y == y {
-		d.syslets.cancel(s)
+	q := &d.syslets
+	if s := y.Slot; s >= 0 && int(s) < len(q.records) && q.records[s].y == y {
+		q.cancel(s)
+		q.cancelled = append(q.cancelled, sysletKey(s, q.records[s].gen, 0))
+		if !q.repeat.Armed() {
+			d.shard.Arm(q.repeat, cancelAgain)
+		}
 	}
 }
 
@@ -240,6 +261,21 @@ func (q *syslets) cancel(slot int32) {
 	r := &q.records[slot]
 	for i := range r.ops {
 		q.driver.ring.Next(uint64(kindNone)).PrepCancel(uint64(sysletKey(slot, r.gen, i)), false)
+	}
+}
+
+// cancelRest repeats the cancellations that have had no effect yet.
+func (q *syslets) cancelRest() {
+	rest := q.cancelled[:0]
+	for _, k := range q.cancelled {
+		if r := &q.records[k.slot()]; r.y != nil && sysletKey(k.slot(), r.gen, 0) == k {
+			q.cancel(k.slot())
+			rest = append(rest, k)
+		}
+	}
+	q.cancelled = rest
+	if len(rest) > 0 {
+		q.driver.shard.Arm(q.repeat, cancelAgain)
 	}
 }
 
