@@ -90,12 +90,12 @@ func chaos(t *testing.T, m *simdriver.Sim) {
 			t.Errorf("client %d got what it did not send", c.Index())
 		}
 	}
-	st := statsOf(t, m)
+	w.stop()
+	st := &w.stats
 	closed := st.ClosedByApp + st.ClosedByError + st.ClosedByIdle + st.ClosedByLimit + st.ClosedByPeer
 	require.EqualValues(t, len(w.order), st.Accepted, label(m, "accepted"))
 	require.EqualValues(t, len(w.reasons), closed, label(m, "closed, by reason"))
 	require.EqualValues(t, m.Counts.Refused, st.RefusedConns, label(m, "refused"))
-	w.stop()
 	require.Equal(t, 2, w.started)
 	require.Equal(t, 2, w.stops)
 	for _, id := range w.order {

@@ -64,7 +64,10 @@ func unsentLimit(t *testing.T, m *simdriver.Sim, policy runtime.Policy, bound in
 	}
 	c.Hold(false)
 	if policy != runtime.PolicyClose {
-		if err := settle(m, func() bool { c.got = append(c.got, c.ReadAll()...); return c.Pending() == 0 && len(c.got) >= len(taken) }); err != nil {
+		if err := settle(m, func() bool {
+			c.got = append(c.got, c.ReadAll()...)
+			return c.Pending() == 0 && len(c.got) >= len(taken)
+		}); err != nil {
 			t.Error(err)
 		}
 		if !bytes.Equal(c.got, taken) {

@@ -1,6 +1,8 @@
 package simdriver
 
 import (
+	"slices"
+
 	"github.com/syslet/syslet/runtime"
 )
 
@@ -13,10 +15,13 @@ const viewsMax = 4
 
 // Flush begins to send, at once or in a later batch.
 func (d *Driver) Flush(conns []*runtime.Conn) {
-	for _, c := range conns {
+	for i, c := range conns {
 		l := d.linkOf(c, "Flush")
 		if l == nil {
 			continue
+		}
+		if slices.Contains(conns[:i], c) {
+			d.sim.broke("connection %d is twice in one Flush", l.id)
 		}
 		if l.finSent {
 			d.sim.broke("output of connection %d after its end of stream", l.id)
@@ -116,6 +121,7 @@ func (d *Driver) CloseWrite(c *runtime.Conn) {
 		d.sim.broke("CloseWrite of connection %d with %d bytes unsent, ended before: %v", l.id, c.Unsent(), l.finSent)
 	}
 	l.finSent, l.peer.ended = true, true
+	l.peer.finSent = l.peer.finSent || !l.peer.rude
 	d.sim.Note("closewrite %d", l.id)
 }
 

@@ -14,6 +14,7 @@ type Peer struct {
 	sim   *Sim
 	index int
 	host  byte
+	rude  bool // does not answer the server's end of stream
 	hold  bool // takes nothing: the server's output stays where it is
 
 	toServer []byte // written here, not yet received there
@@ -59,6 +60,10 @@ func (p *Peer) Reset() {
 
 // Hold makes the peer's window zero: it takes nothing until Hold(false).
 func (p *Peer) Hold(on bool) { p.hold = on }
+
+// Linger makes the peer keep its end of the stream open after the server has
+// ended its own. Otherwise it ends it at once, as most clients do.
+func (p *Peer) Linger() { p.rude = true }
 
 // Ended reports whether the server has ended its stream in good order.
 func (p *Peer) Ended() bool { return p.ended }

@@ -48,6 +48,7 @@ type Sim struct {
 	drivers []*Driver
 	ready   []*Driver // scratch of Step
 	nowNs   int64
+	untilNs int64 // where RunFor ends; the clock does not jump past it; 0: none
 	nextFd  int
 	peers   int
 	log     hash.Hash64 // of all events
@@ -118,6 +119,9 @@ func (m *Sim) jump() {
 			at, first = due, false
 		}
 	}
+	if m.untilNs > 0 {
+		at = min(at, m.untilNs)
+	}
 	m.nowNs = max(m.nowNs, at)
 }
 
@@ -140,9 +144,11 @@ func (m *Sim) Run(done func() bool, max int) error {
 
 // RunFor steps for d of simulated time.
 func (m *Sim) RunFor(d time.Duration) error {
-	for until := m.nowNs + int64(d); m.nowNs < until; {
+	m.untilNs = m.nowNs + int64(d)
+	for m.nowNs < m.untilNs {
 		m.Step()
 	}
+	m.untilNs = 0
 	return m.Err()
 }
 

@@ -173,6 +173,22 @@ func TestCloseFlushes(t *testing.T) {
 	})
 }
 
+// A peer that never ends its stream after we have ended ours is cut off.
+func TestLinger(t *testing.T) {
+	everySeed(t, runtime.Options{}, simdriver.Calm(), func(t *testing.T, m *simdriver.Sim) {
+		w := newWitness(t, m)
+		w.opened = func(c *runtime.Conn) { c.Close() }
+		w.serve()
+		c := m.Dial()
+		c.Linger()
+		_ = m.RunFor(2 * time.Second)
+		if st := statsOf(t, m); st.LingerTimeouts != 1 || st.Conns != 0 {
+			t.Errorf("%d linger timeouts, %d connections left", st.LingerTimeouts, st.Conns)
+		}
+		w.stop()
+	})
+}
+
 // Bytes shown to Data stay as they are for as long as the callback runs, also
 // after it has ended its connection and written to others.
 func TestDataOutlivesItsConnection(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 var (
 	oneSeed = flag.Int64("sim.seed", -1, "run the simulations with this seed only, and print their logs")
-	seeds   = flag.Int("sim.seeds", 400, "number of seeds of each simulation")
+	seeds   = flag.Int("sim.seeds", 1000, "number of seeds of each simulation")
 )
 
 // stepsMax bounds a simulation; none comes near it unless something hangs.
@@ -63,14 +63,14 @@ type witness struct {
 	tick    func(s *runtime.Shard)
 	stopped func(s *runtime.Shard)
 
-	open     map[runtime.ConnID]*runtime.Conn // of all shards: there is one goroutine
-	names    map[runtime.ConnID]bool          // every name ever seen
-	order    []runtime.ConnID                 // in order of Opened
-	reasons  map[runtime.ConnID]error
-	inside   string // the callback that runs now
-	started  int
-	stops    int
-	openedAt int
+	open    map[runtime.ConnID]*runtime.Conn // of all shards: there is one goroutine
+	names   map[runtime.ConnID]bool          // every name ever seen
+	order   []runtime.ConnID                 // in order of Opened
+	reasons map[runtime.ConnID]error
+	inside  string // the callback that runs now
+	started int
+	stops   int
+	stats   runtime.Stats // of all shards, when their Stop was called
 }
 
 func newWitness(t *testing.T, m *simdriver.Sim) *witness {
@@ -103,6 +103,7 @@ func (w *witness) Start(*runtime.Shard) { defer w.enter("Start")(); w.started++ 
 func (w *witness) Stop(s *runtime.Shard) {
 	defer w.enter("Stop")()
 	w.stops++
+	w.stats.Add(&s.Stats)
 	if w.stopped != nil {
 		w.stopped(s)
 	}
