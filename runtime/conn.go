@@ -168,8 +168,8 @@ func (c *Conn) Output(dst [][]byte) [][]byte {
 // Detaching reports whether the connection has been given up; for drivers.
 func (c *Conn) Detaching() bool { return c.state == connDetached || c.state == connFree }
 
-// ConnInSlot is the open connection in a slot, or nil; for walks over all
-// connections (slots begin at 0, Stats.Conns are in use). On the shard only.
+// ConnInSlot is the open connection in a slot, or nil: slots are counted from 0,
+// in the order in which they were first used. On the shard only.
 func (s *Shard) ConnInSlot(slot int) *Conn {
 	if slot < len(s.conns) && s.conns[slot].state == connOpen {
 		return s.conns[slot]

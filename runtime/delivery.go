@@ -110,6 +110,7 @@ func (s *Shard) ReceivedEnd(c *Conn) {
 	switch c.state {
 	case connOpen:
 		c.peerEnded = true
+		s.rereadAll() // what the App has asked to see again, it still sees
 		s.drain(c, ErrPeerClosed)
 	case connLingering:
 		s.closing--

@@ -46,7 +46,9 @@ func (c *Conn) relieve() {
 func (s *Shard) checkUnread(c *Conn) {
 	switch {
 	case c.in.len() < s.opts.MaxUnread:
-		c.resume(pausedByUnread)
+		if c.in.len() <= s.opts.MaxUnread/2 {
+			c.resume(pausedByUnread)
+		}
 	case s.opts.UnreadPolicy == PolicyPause:
 		if c.paused&pausedByUnread == 0 {
 			s.Stats.ReadPauses++

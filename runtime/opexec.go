@@ -333,5 +333,20 @@ func (y *Syslet) tryRW(op *Op, nr, fd, off uintptr) (int64, bool) {
 	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOSYS:
 		return 0, false
 	}
+	if res >= 0 && res < int64(len(p)) && !y.atEnd(op.Code, nr, fd, off+uintptr(res), p[res:]) {
+		return 0, false // the rest is not cached: the plain call does it all again
+	}
 	return res, true
+}
+
+// atEnd tells a read that was short because the file ends from one that was
+// short because the rest would block.
+func (y *Syslet) atEnd(code OpCode, nr, fd, off uintptr, rest []byte) bool {
+	if code != OpPread {
+		return false
+	}
+	y.calls++
+	iov := unix.Iovec{Base: (*byte)(ptr(rest))}
+	iov.SetLen(len(rest))
+	return raw(nr, fd, uintptr(unsafe.Pointer(&iov)), 1, off, 0, unix.RWF_NOWAIT) == 0
 }

@@ -78,5 +78,5 @@ func (o *output) release(pool *bufferPool) {
 	for o.first < len(o.segs) {
 		o.drop(pool, &o.segs[o.first])
 	}
-	*o = output{}
+	*o = output{segs: o.segs[:0]}
 }

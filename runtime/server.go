@@ -307,6 +307,7 @@ func (v *Server) end() error {
 		errs = append(errs, <-v.runErrs)
 	}
 	for _, s := range v.shards {
+		s.finishInbox()
 		if s.listenFd >= 0 {
 			closeAll([]int{s.listenFd})
 		}

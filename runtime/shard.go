@@ -62,6 +62,7 @@ type Shard struct {
 
 	inboxMu sync.Mutex
 	inbox   []func(*Shard)
+	over    bool // the loop has ended: inboxMu alone guards the shard
 	// inboxLen lets the loop see that the inbox is empty without its lock.
 	inboxLen atomic.Int32
 }
@@ -114,14 +115,32 @@ func (s *Shard) Conn(id ConnID) *Conn {
 	return nil
 }
 
-// Do has fn run on the shard, soon. Any thread may call it; it is not meant
-// for hot paths: shards talk by Post.
+// Do has fn run on the shard, soon; after the shard's end, at once. Any thread
+// may call it; it is not meant for hot paths: shards talk by Post.
 func (s *Shard) Do(fn func(s *Shard)) {
 	s.inboxMu.Lock()
+	if s.over {
+		defer s.inboxMu.Unlock()
+		fn(s)
+		return
+	}
 	s.inbox = append(s.inbox, fn)
 	s.inboxLen.Store(int32(len(s.inbox)))
 	s.inboxMu.Unlock()
 	s.notify()
+}
+
+// finishInbox serves the requests that came too late for the loop, which has
+// ended: who waits for one must not wait for ever.
+func (s *Shard) finishInbox() {
+	s.inboxMu.Lock()
+	defer s.inboxMu.Unlock()
+	s.over = true
+	for _, fn := range s.inbox {
+		fn(s)
+	}
+	s.inbox = nil
+	s.inboxLen.Store(0)
 }
 
 func (s *Shard) takeInbox() {
@@ -218,6 +237,7 @@ func (s *Shard) MayWait() bool {
 		return false
 	}
 	s.Stats.Waits++
+	s.bookStall(s.clock())
 	return true
 }
 
@@ -247,11 +267,17 @@ func (s *Shard) EndTurn() {
 	if s.opts.OnTurn != nil {
 		s.opts.OnTurn(s, s.Stats.DataCallbacks)
 	}
-	if busy := s.nowNs - s.wokeNs; busy > int64(s.opts.StallBudget) {
+	s.bookStall(s.nowNs)
+}
+
+// bookStall counts a stretch of work without a wait that was too long. What
+// follows the turn's clock belongs to the next stretch, or ends at MayWait.
+func (s *Shard) bookStall(untilNs int64) {
+	if busy := untilNs - s.wokeNs; busy > int64(s.opts.StallBudget) {
 		s.Stats.Stalls++
 		s.Stats.StallMaxNs = max(s.Stats.StallMaxNs, uint64(busy))
 	}
-	s.wokeNs = s.nowNs
+	s.wokeNs = untilNs
 }
 
 func (s *Shard) tick() {

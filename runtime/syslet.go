@@ -29,7 +29,9 @@ const MaxSteps = 1 << 16
 // Syslet is a program of ops that runs to its end without going back to its
 // caller. It belongs to its maker until Submit, to the runtime until its
 // completion, and may then be submitted again: a program that is kept and
-// reused costs no allocation.
+// reused costs no allocation. Between runs its arguments and buffers may be
+// changed; other ops belong into another Ops slice, since a program that was
+// found good is not checked again.
 //
 // A syslet starts at Ops[0] with the registers as its maker left them. After
 // each op the stop flags look at the result: the syslet ends there, or branches

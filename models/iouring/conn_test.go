@@ -158,7 +158,6 @@ func TestNewLeavesNothingBehind(t *testing.T) {
 	for what, o := range map[string]srt.Options{
 		"Options.RingEntries":     {RingEntries: 1 << 20},
 		"RingBufferBytes":         {RingBufferBytes: 1 << 31},
-		"MaxInFlight":             {MaxInFlight: 1 << 25},
 		"the factory of shard 2":  {Shards: 3},
 		"cannot bind a thread to": {CPUs: []int{1023}},
 	} {

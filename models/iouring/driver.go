@@ -67,9 +67,6 @@ func New(s *srt.Shard) (srt.Driver, error) {
 	if err := Probe(); err != nil {
 		return nil, err
 	}
-	if n := s.Options().MaxInFlight; n > 1<<slotBits {
-		return nil, fmt.Errorf("%w: MaxInFlight is %d, the iouring model has room for %d", srt.ErrBadOption, n, 1<<slotBits)
-	}
 	d := &Driver{shard: s, wakefd: -1}
 	d.listener.init(d)
 	d.syslets.init(d)
