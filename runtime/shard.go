@@ -228,8 +228,8 @@ func (s *Shard) hasQueued() bool {
 	return s.finished.Load() != nil || s.inboxLen.Load() != 0 || s.hasMail()
 }
 
-// MayWait announces that the head is about to sleep. If it says false there is
-// work, and the head must not.
+// MayWait announces that the head is about to sleep, and reads the clock. If it
+// says false there is work, and the head must not.
 func (s *Shard) MayWait() bool {
 	s.sleeping.Store(1)
 	if s.hasQueued() {
@@ -237,7 +237,8 @@ func (s *Shard) MayWait() bool {
 		return false
 	}
 	s.Stats.Waits++
-	s.bookStall(s.clock())
+	s.nowNs = s.clock()
+	s.bookStall(s.nowNs)
 	return true
 }
 

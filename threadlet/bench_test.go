@@ -22,15 +22,15 @@ func BenchmarkEnterLeave(b *testing.B) {
 	require.NoError(b, p.Run())
 }
 
-// BenchmarkIdlePair is what an idle wait costs on top of the wait.
-func BenchmarkIdlePair(b *testing.B) {
+// BenchmarkBodyAndIdle is what an idle wait costs on top of the wait, if a body was run before it.
+func BenchmarkBodyAndIdle(b *testing.B) {
 	b.ReportAllocs()
 	var p *Pool
 	p = open(b, Config{CPU: anyCPU(b), Standbys: 2, Loop: func() {
 		b.ResetTimer()
 		for range b.N {
-			p.IdleBegin()
-			p.IdleEnd()
+			p.Leave(p.Enter())
+			p.Idle()
 		}
 		b.StopTimer()
 	}})
@@ -146,8 +146,7 @@ func (r *relay) loop() {
 
 func (r *relay) release() {
 	signalEventfd(r.blocked)
-	r.pool.IdleBegin()
+	r.pool.Idle()
 	_, _ = unix.Read(r.home, make([]byte, 8))
-	r.pool.IdleEnd()
 	r.outstanding = false
 }

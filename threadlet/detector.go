@@ -14,7 +14,7 @@ type detector interface {
 	probe() error
 	// attach prepares thread t to be observed, on t's own thread, before it is ever head. Not watched yet.
 	attach(t *thread, g *gate) error
-	// watch and unwatch switch observation of t on and off, on t's own thread. Each may be called twice in a row.
+	// watch and unwatch switch observation of t on and off, on t's own thread. They are called in turn.
 	watch(t *thread)
 	unwatch(t *thread)
 	// blocked says whether t, which was head in a body when the caller read w, is blocked, and since when

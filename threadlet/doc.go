@@ -8,7 +8,7 @@
 //
 //	p, err := threadlet.Open(threadlet.Config{Name: "shard0", CPU: 0, Standbys: 3, Loop: func() {
 //		for !p.Stopping() {
-//			work := shard.next()             // polls; around a wait that may sleep: p.IdleBegin(), p.IdleEnd()
+//			work := shard.next()             // polls; before a wait that may sleep: p.Idle()
 //			ticket := p.Enter()
 //			result := work()                 // may block in any way
 //			if !p.Leave(ticket) {
@@ -55,7 +55,7 @@
 // # Detectors
 //
 // switch (switchdetector.go, perfring.go): the kernel writes a record into a mapped ring whenever the head is switched out
-// and wakes a standby in epoll_wait; only a switch-out that is no preemption is a block. A timed look at a busy head, once a
+// and wakes a standby in epoll_wait; only a switch-out that is no preemption is a block. A timed look at a head that runs bodies, once a
 // millisecond, is its backstop. timer (timerdetector.go): only the timed look, through /proc. explicit: HandOver alone.
 // Another one is a file with a detector and a line in candidates. One that cannot become head itself would claim as HandOver
 // does: reserve, swap to offered, wakeOne.

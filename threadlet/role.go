@@ -4,11 +4,16 @@ package threadlet
 // Two atomic operations in all with Leave; no allocation, no system call.
 func (p *Pool) Enter() Ticket {
 	w := word(p.word.Load()).enter()
+	t := p.threads[w.thread()]
+	if !t.watched {
+		t.watched = true
+		p.det.watch(t)
+	}
 	// A store suffices: while running nobody else writes. It must be visible before the thread can block, which the
 	// context switch sees to, and it publishes what the head did so far to whoever takes over.
 	p.word.Store(uint64(w))
+	p.sample.start(p.gate)
 	if p.free.Load() <= 0 {
-		t := p.threads[w.thread()]
 		t.boundTicket, t.boundMark = Ticket(w), p.det.mark(t)
 	}
 	return Ticket(w)
@@ -52,6 +57,7 @@ func (p *Pool) HandOver(t Ticket) bool {
 		return false
 	}
 	me := p.threads[w.thread()]
+	me.watched = false
 	p.det.unwatch(me) // or the block that follows would wake a second standby
 	me.offeredAtNs = p.clk.nowNs()
 	if !p.word.CompareAndSwap(uint64(w), uint64(w.offer())) {
@@ -62,17 +68,14 @@ func (p *Pool) HandOver(t Ticket) bool {
 	return true
 }
 
-// IdleBegin says that the loop is about to wait because there is nothing to do: blocking is no block now. Head's thread
-// only, outside a body. Poll once with zero timeout first: the pair costs two system calls.
-func (p *Pool) IdleBegin() {
+// Idle says that the loop is about to wait because there is nothing to do: blocking is no block now, until the next Enter.
+// Head's thread only, outside a body. Poll once with zero timeout first: if bodies were run since the last Idle, it costs two
+// system calls, one of them in the next Enter.
+func (p *Pool) Idle() {
 	t := p.threads[word(p.word.Load()).thread()]
-	p.det.unwatch(t)
+	if t.watched {
+		t.watched = false
+		p.det.unwatch(t)
+	}
 	t.setBatch(false)
-	p.sample.idleBegin()
-}
-
-// IdleEnd says that the wait is over. Head's thread only.
-func (p *Pool) IdleEnd() {
-	p.det.watch(p.threads[word(p.word.Load()).thread()])
-	p.sample.idleEnd(p.gate)
 }

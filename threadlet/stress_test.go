@@ -169,8 +169,7 @@ func TestNoAllocation(t *testing.T) {
 	p, err := Open(Config{CPU: -1, Standbys: 1, Loop: func() {
 		allocs = testing.AllocsPerRun(1000, func() {
 			p.Leave(p.Enter())
-			p.IdleBegin()
-			p.IdleEnd()
+			p.Idle()
 		})
 	}})
 	require.NoError(t, err)

@@ -35,22 +35,13 @@ func (d *switchDetector) attach(t *thread, g *gate) error {
 }
 
 func (*switchDetector) watch(t *thread) {
-	if t.watched {
-		return
-	}
-	t.watched = true
 	t.ring.pause(false)
 	if !t.armed.Load() {
 		t.pool.gate.rearm(t)
 	}
 }
 
-func (*switchDetector) unwatch(t *thread) {
-	if t.watched {
-		t.watched = false
-		t.ring.pause(true)
-	}
-}
+func (*switchDetector) unwatch(t *thread) { t.ring.pause(true) }
 
 func (*switchDetector) blocked(t *thread, _ word, _ causes) (int64, bool) { return t.ring.blocked() }
 

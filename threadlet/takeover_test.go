@@ -118,7 +118,7 @@ func touch(mem []byte) (sum int) {
 func TestNoTakeoverOutsideBody(t *testing.T) {
 	eachSetting(t, detecting, func(t *testing.T, cfg Config) {
 		var s *toy
-		s = newToy(t, cfg, &body{outside: true, fn: func() {
+		s = newToy(t, cfg, &body{fn: func() {}}, &body{outside: true, fn: func() {
 			for range 20 {
 				sleepNs(500_000)
 			}
@@ -135,7 +135,7 @@ func TestNothingWhileIdle(t *testing.T) {
 	eachSetting(t, detecting, func(t *testing.T, cfg Config) {
 		var s *toy
 		s = newToy(t, cfg, &body{outside: true, fn: func() {
-			s.pool.IdleBegin()
+			s.pool.Idle()
 			for s.pool.sample.on.Load() {
 				sleepNs(100_000) // until the timer has run out
 			}
@@ -144,11 +144,9 @@ func TestNothingWhileIdle(t *testing.T) {
 				sleepNs(1_000_000)
 			}
 			after := s.pool.Stats()
-			s.pool.IdleEnd()
 			require.Equal(t, before.FalseAlarms, after.FalseAlarms)
 			require.Zero(t, after.Detected())
-			require.True(t, s.pool.sample.on.Load(), "the timer goes again after the idle wait")
-		}})
+		}}, &body{fn: func() { require.True(t, s.pool.sample.on.Load(), "the timer goes again beside a body") }})
 		s.run(t)
 	})
 }

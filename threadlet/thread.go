@@ -16,7 +16,8 @@ type thread struct {
 	old   dress
 	batch bool // the thread's scheduling class is SCHED_BATCH now
 
-	ring    *perfRing // of the switch detector; set before the thread is ever head
+	ring *perfRing // of the switch detector; set before the thread is ever head
+	// watched: the detector observes this thread. Set by the first Enter after Idle, so that a loop without bodies pays nothing.
 	watched bool
 	// armed says that the ring's next switch-out wakes a standby. The standby that was woken clears it and then reads who
 	// is head; a new head becomes head and then reads armed: one of the two sees that it has to be set again.
@@ -42,22 +43,19 @@ func (t *thread) run() {
 		if !head && !t.standBy() {
 			return
 		}
-		t.becomeHead()
 		p.cfg.Loop()
 		if p.endIfHead(t) {
 			p.Stop()
 			return
 		}
-		p.det.unwatch(t)
+		if t.watched {
+			t.watched = false
+			p.det.unwatch(t)
+		}
 		t.setBatch(true)
 		p.free.Add(1)
 		head = false
 	}
-}
-
-func (t *thread) becomeHead() {
-	t.pool.det.watch(t)
-	t.pool.sample.start(t.pool.gate)
 }
 
 // endIfHead is called when Loop has returned: if t is head still, the loop has ended for good.
@@ -96,7 +94,7 @@ func (t *thread) standBy() bool {
 		}
 		why = p.gate.wait(t)
 		if why&causeTick != 0 {
-			p.sample.tick(p.gate)
+			p.tick()
 		}
 		if why&causeAlarm != 0 {
 			t.markAlarms()

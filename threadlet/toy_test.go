@@ -78,10 +78,9 @@ func (s *toy) loop() {
 		}
 	}
 	for s.left.Load() > 0 {
-		s.pool.IdleBegin()
+		s.pool.Idle()
 		var buf [8]byte
 		_, _ = unix.Read(s.wake, buf[:])
-		s.pool.IdleEnd()
 	}
 	s.disown()
 }

@@ -31,7 +31,8 @@ func (r *Ring) enter(toSubmit, flags uint32) unix.Errno {
 	return errno
 }
 
-// enterWait calls io_uring_enter(2) so that it may sleep, telling the Go scheduler.
+// enterWait calls io_uring_enter(2) so that it may sleep, telling the Go scheduler
+// unless the wait is bounded by ShortWaitNs.
 // timeoutNs below 0 is no limit. (EXT_ARG, 5.11)
 func (r *Ring) enterWait(toSubmit, minComplete uint32, gatherNs, timeoutNs int64) unix.Errno {
 	r.Stats.Enters++
@@ -45,12 +46,23 @@ func (r *Ring) enterWait(toSubmit, minComplete uint32, gatherNs, timeoutNs int64
 	if gatherNs > 0 && r.features&_IORING_FEAT_MIN_TIMEOUT != 0 {
 		w.arg.minWaitUsec = uint32(min((gatherNs+999)/1000, 1<<31))
 	}
-	_, _, errno := unix.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		uintptr(minComplete), uintptr(enterGetevents|_IORING_ENTER_EXT_ARG|r.enterFlags),
-		uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg))
+	flags := uintptr(enterGetevents | _IORING_ENTER_EXT_ARG | r.enterFlags)
+	var errno unix.Errno
+	if timeoutNs > 0 && timeoutNs <= ShortWaitNs {
+		_, _, errno = unix.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags,
+			uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg))
+	} else {
+		_, _, errno = unix.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags,
+			uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg))
+	}
 	r.taken()
 	return errno
 }
+
+// ShortWaitNs bounds the waits that are made without telling the Go scheduler:
+// the thread keeps its P, which saves a busy loop the monitor thread's attention.
+// When the scheduler wants to stop the world meanwhile, its signal ends the wait.
+const ShortWaitNs = 1_000_000
 
 // taken learns from the kernel's head, not from the call's result, what it took: the
 // two agree, but only the head is there when the call failed.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/syslet/syslet/models/internal/helper"
+	"github.com/syslet/syslet/models/internal/nap"
 	srt "github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/uring"
 )
@@ -29,6 +30,7 @@ type Driver struct {
 	bufs    *uring.BufRing // receive buffers, shared by all connections
 	helpers *helper.Pool
 	wakefd  int
+	nap     nap.Nap
 
 	events  [batch]uring.CQE
 	n, next int // events[next:n] are still to be handled
@@ -138,12 +140,30 @@ func (d *Driver) wait(timeoutNs int64) bool {
 	d.bufs.Commit()
 	ready, err := d.ring.SubmitAndWait(1, 0)
 	if ready == 0 && err == nil && timeoutNs != 0 && len(d.ready)+len(d.again) == 0 && d.shard.MayWait() {
-		_, err = d.ring.SubmitAndWait(1, timeoutNs)
-		d.shard.Woke()
+		err = d.sleep(timeoutNs)
 	}
 	d.n, d.next = d.ring.Harvest(d.events[:]), 0
 	d.err = err
 	return err == nil
+}
+
+// sleep waits as package nap says.
+func (d *Driver) sleep(timeoutNs int64) error {
+	fromNs := d.shard.NowNs()
+	first := d.nap.First(timeoutNs)
+	ready, err := 0, error(nil)
+	interrupts := d.ring.Stats.Interrupts
+	if first > 0 {
+		ready, err = d.ring.SubmitAndWait(1, first)
+	}
+	// A signal that ended the short wait may be the scheduler's: it must not be
+	// kept waiting, so the turn goes on.
+	if ready == 0 && err == nil && first != timeoutNs && d.ring.Stats.Interrupts == interrupts {
+		_, err = d.ring.SubmitAndWait(1, nap.Rest(timeoutNs, first))
+	}
+	d.shard.Woke()
+	d.nap.Slept(d.shard.NowNs() - fromNs)
+	return err
 }
 
 // step handles one completion and reports whether there was one.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/syslet/syslet/models/internal/nap"
 	"github.com/syslet/syslet/runtime"
 )
 
@@ -42,6 +43,8 @@ type Poller struct {
 	ready   []runtime.ConnID // have more to read than one run took
 	again   []runtime.ConnID // scratch
 
+	nap nap.Nap
+
 	listenFd  int
 	listening bool
 	reopen    *runtime.Timer // begins to accept again after descriptors ran out
@@ -54,8 +57,8 @@ type Poller struct {
 
 	// OnWatch is told of an event of a descriptor given to Watch.
 	OnWatch func(key uint32)
-	// BeforeSleep and AfterSleep, if set, enclose the one wait that may be long.
-	BeforeSleep, AfterSleep func()
+	// BeforeSleep, if set, is called before the one wait that may be long.
+	BeforeSleep func()
 
 	sysWait, sysRecv, sysSend, sysAccept, sysClose, sysCtl, wakes uint64
 }
@@ -126,11 +129,10 @@ func (p *Poller) Wait(timeoutNs int64) {
 	if p.BeforeSleep != nil {
 		p.BeforeSleep()
 	}
+	fromNs := p.shard.NowNs()
 	p.n = p.sleep(timeoutNs)
-	if p.AfterSleep != nil {
-		p.AfterSleep()
-	}
 	p.shard.Woke()
+	p.nap.Slept(p.shard.NowNs() - fromNs)
 }
 
 func (p *Poller) poll() int {
@@ -142,9 +144,28 @@ func (p *Poller) poll() int {
 	return int(n)
 }
 
-// sleep goes through the scheduler's hooks. EINTR is a wake-up like any other:
-// the loop computes its next timeout anew.
+// sleep waits raw if it will not be for long, and otherwise through the
+// scheduler's hooks (package nap). EINTR is a wake-up like any other: the loop
+// computes its next timeout anew.
 func (p *Poller) sleep(timeoutNs int64) int {
+	first := p.nap.First(timeoutNs)
+	if first > 0 {
+		ts := unix.NsecToTimespec(first)
+		p.sysWait++
+		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		switch {
+		case e == 0 && n > 0:
+			return int(n)
+		case e == unix.EINTR || e == 0 && first == timeoutNs:
+			return 0
+		case e == unix.ENOSYS:
+			first = 0
+		}
+	}
+	return p.sleepLong(nap.Rest(timeoutNs, first))
+}
+
+func (p *Poller) sleepLong(timeoutNs int64) int {
 	var ts *unix.Timespec
 	if timeoutNs >= 0 {
 		t := unix.NsecToTimespec(timeoutNs)
