@@ -17,7 +17,6 @@ import (
 	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/models"
-	"github.com/syslet/syslet/uring"
 )
 
 // Options say what to run.
@@ -127,20 +126,15 @@ func (p *Prepared) describe(server, load []int) {
 	e := &p.env
 	e.Start, e.Seed, e.CommandLine, e.Refused = time.Now(), p.opts.Seed, p.opts.CommandLine, p.Refused
 	e.ServerCPUs, e.LoadCPUs = trial.CPUList(server), trial.CPUList(load)
-	e.IOUring = ringCapability()
+	if err := models.Refused("iouring"); err != nil {
+		e.IOUring = result.Capability{Detail: err.Error()}
+	}
 	for i := range p.opts.Experiments {
 		x := &p.opts.Experiments[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
 			Models: x.Models, Rounds: x.Rounds, Trials: x.Count()})
 		p.Estimate += time.Duration(x.Count()) * x.Duration()
 	}
-}
-
-func ringCapability() result.Capability {
-	if err := models.Refused("iouring"); err != nil {
-		return result.Capability{Detail: err.Error()}
-	}
-	return result.Capability{Available: true, Detail: "kernel " + uring.Probe().Kernel()}
 }
 
 // Trials are the trials to come, in order.

@@ -71,6 +71,10 @@ what there is to save, and end.
 	return c
 }
 
+// probeEvery is the requests between filling the probe's buffer and timing it:
+// few, because a game's tick between them already displaces most of it.
+const probeEvery = 2
+
 func (f *serveFlags) check() error {
 	cpus, err := parseCPUs(f.cpus)
 	if err != nil {
@@ -108,11 +112,15 @@ func serve(ctx context.Context, f *serveFlags) error {
 	if f.probe {
 		// Calibrated on a thread that has the loop's CPU.
 		var err error
-		if side.Probe, err = sensor.NewCacheProbe(sensor.ProbeConfig{}); err != nil {
+		if side.Probe, err = sensor.NewCacheProbe(sensor.ProbeConfig{Every: probeEvery}); err != nil {
 			side.ProbeRefused = err.Error()
 		} else {
 			defer side.Probe.Close()
-			f.opts.OnTurn = func(_ *runtime.Shard, requests uint64) { side.Probe.OnTurn(requests) }
+			var seen uint64 // the head's alone
+			f.opts.OnTurn = func(_ *runtime.Shard, callbacks uint64) {
+				side.Probe.OnTurn(callbacks - seen)
+				seen = callbacks
+			}
 		}
 	} else {
 		side.ProbeRefused = "serve was not given --probe"

@@ -258,5 +258,9 @@ func (r ProbeResult) Metric() result.Metric {
 	if r.Samples < fewestSamples {
 		return result.Missing(fmt.Sprintf("the cache probe got %d samples (%d disturbed), fewer than %d", r.Samples, r.Disturbed, fewestSamples), "1", result.SourceProbe)
 	}
+	if r.Saturated > r.Samples/2 {
+		return result.Missing(fmt.Sprintf("more than the probe can tell: in %d of %d samples the whole buffer of %d KiB was displaced",
+			r.Saturated, r.Samples, r.BufferBytes>>10), "1", result.SourceProbe)
+	}
 	return result.Of(r.LinesPerRequest, "1", result.SourceProbe)
 }

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/syslet/syslet/lab/trial"
+	"github.com/syslet/syslet/models"
+)
+
+// TestTrials: every model at every level once a round, rounds in order, models
+// within a round in an order that the seed decides.
+func TestTrials(t *testing.T) {
+	es := BuiltIn(false)
+	specs := Trials(es, 1)
+	require.Len(t, specs, es[0].Count()+es[1].Count())
+	type cell struct{ experiment, model, level string }
+	seen := map[int]map[cell]int{}
+	last := 0
+	for _, s := range specs {
+		require.GreaterOrEqual(t, s.Round, last)
+		last = s.Round
+		if seen[s.Round] == nil {
+			seen[s.Round] = map[cell]int{}
+		}
+		seen[s.Round][cell{s.Experiment, s.Model, s.Factors[BlockingShare]}]++
+	}
+	for round, cells := range seen {
+		for c, n := range cells {
+			require.Equal(t, 1, n, "round %d: %v", round, c)
+		}
+	}
+	require.Len(t, seen[1], 4+25)
+	require.Len(t, seen[5], 4)
+	require.Equal(t, specs, Trials(es, 1), "the same seed gives the same plan")
+	require.NotEqual(t, order(specs), order(Trials(es, 2)))
+}
+
+func order(specs []trial.Spec) (names []string) {
+	for _, s := range specs {
+		names = append(names, s.Experiment+s.Model+s.Factors[BlockingShare])
+	}
+	return names
+}
+
+// TestSameRequests: the models of a round get the same arrivals and requests.
+func TestSameRequests(t *testing.T) {
+	seeds := map[int]uint64{}
+	for _, s := range Trials(BuiltIn(true), 9) {
+		if prev, ok := seeds[s.Round]; ok {
+			require.Equal(t, prev, s.Seed)
+		}
+		seeds[s.Round] = s.Seed
+	}
+	require.NotEqual(t, seeds[1], seeds[2])
+}
+
+// TestPromises: what the README and the issue promise of the default run.
+func TestPromises(t *testing.T) {
+	total := func(quick bool) (d time.Duration) {
+		for _, e := range BuiltIn(quick) {
+			d += time.Duration(e.Count()) * e.Duration()
+		}
+		return d
+	}
+	require.LessOrEqual(t, total(false), 4*time.Minute)
+	require.LessOrEqual(t, total(true), time.Minute)
+	full := BuiltIn(false)
+	require.GreaterOrEqual(t, full[0].Rounds, 5)
+	require.GreaterOrEqual(t, full[1].Rounds, 3)
+	for _, e := range full {
+		for _, m := range models.Names() {
+			require.Contains(t, e.Models, m)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	es, err := Select([]string{BlockingCurve}, false)
+	require.NoError(t, err)
+	require.Len(t, es, 1)
+	_, err = Select([]string{"no-such"}, false)
+	require.ErrorContains(t, err, "no-such")
+	require.ErrorContains(t, err, GameMix)
+}
