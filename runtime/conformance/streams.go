@@ -270,3 +270,32 @@ func (s suite) staleID(t *testing.T) {
 		on(t, v, func(s *runtime.Shard) { require.Nil(t, s.Conn(id)) })
 	}
 }
+
+// endBehindMuch: the end of the stream is found however many turns it takes to
+// read what lies before it, also after a pause.
+func (s suite) endBehindMuch(t *testing.T) {
+	for _, size := range []int{1000, 60 << 10, 300 << 10, 3 << 20} {
+		got, done := 0, make(chan error, 1)
+		opened := make(chan struct{})
+		v := s.serve(t, runtime.Options{}, &app{
+			opened: func(c *runtime.Conn) { c.Pause(); close(opened) },
+			data:   func(_ *runtime.Conn, p []byte) int { got += len(p); return len(p) },
+			closed: func(_ *runtime.Conn, reason error) { done <- reason },
+		})
+		c := dial(t, v)
+		await(t, opened)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = c.Write(make([]byte, size))
+			_ = c.CloseWrite()
+		}()
+		if size < 100<<10 {
+			await(t, sent) // all of it, the end too, waits in the socket
+			on(t, v, func(*runtime.Shard) {})
+		}
+		on(t, v, func(s *runtime.Shard) { s.ConnInSlot(0).Resume() })
+		require.ErrorIs(t, await(t, done), runtime.ErrPeerClosed)
+		on(t, v, func(*runtime.Shard) { require.Equal(t, size, got) })
+	}
+}

@@ -30,7 +30,7 @@ func Run(t *testing.T, open Open, skip error) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"echo", s.echo}, {"half-close", s.halfClose}, {"reset", s.reset}, {"thousand", s.thousand},
+		{"echo", s.echo}, {"half-close", s.halfClose}, {"end-behind-much", s.endBehindMuch}, {"reset", s.reset}, {"thousand", s.thousand},
 		{"slow-reader", s.slowReader}, {"pipelined-leftovers", s.leftovers},
 		{"limit-unsent-close", s.unsentClose}, {"limit-unsent-drop", s.unsentDrop}, {"limit-unsent-pause", s.unsentPause},
 		{"limit-unread-close", s.unreadClose}, {"limit-unread-pause", s.unreadPause},

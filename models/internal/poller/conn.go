@@ -65,14 +65,16 @@ func (p *Poller) connEvent(id runtime.ConnID, events uint32) {
 		p.shard.MoreOutput(c)
 	}
 	if events&inEdges != 0 {
-		p.at(c).readable = true
-		p.receive(c, events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0)
+		st := p.at(c)
+		st.readable = true
+		st.ending = st.ending || events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		p.receive(c)
 	}
 }
 
 // receive reads what there is, up to a connection's share of a turn. After a
 // short read there is nothing left, unless the stream is known to end.
-func (p *Poller) receive(c *runtime.Conn, ending bool) {
+func (p *Poller) receive(c *runtime.Conn) {
 	id := c.ID()
 	for range recvsPerRun {
 		st := p.at(c)
@@ -96,7 +98,7 @@ func (p *Poller) receive(c *runtime.Conn, ending bool) {
 			return
 		}
 		n := int(r)
-		if n < recvBytes && !ending {
+		if n < recvBytes && !st.ending {
 			st.readable = false
 		}
 		p.shard.Received(c, p.buf[:n])

@@ -66,6 +66,7 @@ type Poller struct {
 // state is what the poller knows of the connection in a slot.
 type state struct {
 	readable bool // an edge told so and no read has found the end of it yet
+	ending   bool // an edge told of the stream's end; there is no second one, so reads go on until they find it
 	paused   bool
 	blocked  bool // the socket's send buffer is full; an edge will come
 }
@@ -223,7 +224,7 @@ func (p *Poller) stepReady() bool {
 	id := p.again[last]
 	p.again = p.again[:last]
 	if c := p.shard.ConnAt(id); c != nil {
-		p.receive(c, false)
+		p.receive(c)
 	}
 	return last > 0
 }
