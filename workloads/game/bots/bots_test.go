@@ -100,9 +100,9 @@ func TestBotsAllocateNothing(t *testing.T) {
 
 // Bots play against a server: each request is answered exactly once.
 func TestBotsAgainstServer(t *testing.T) {
-	newApp, err := server.New(server.Config{Dir: t.TempDir(), Rate: -1})
+	newApp, err := server.New(server.Config{Dir: t.TempDir(), Rate: -1, ViewEvery: 5 * time.Millisecond})
 	require.NoError(t, err)
-	srv, err := models.Open("nonblock", runtime.Options{Listen: "127.0.0.1:0", Shards: 2, TickInterval: 5 * time.Millisecond})
+	srv, err := models.Open("nonblock", runtime.Options{Listen: "127.0.0.1:0", Shards: 2})
 	require.NoError(t, err)
 	require.NoError(t, srv.Start(newApp))
 	const population, each = 20, 1000

@@ -59,9 +59,6 @@ func (e *Event) Parse(p []byte) (n int, err error) {
 }
 
 func (e *Event) parseView(p []byte) (int, error) {
-	if len(p) > 1 && p[1] > FlagReset {
-		return 0, errFlags
-	}
 	if len(p) < viewHead {
 		return 0, nil
 	}
@@ -75,9 +72,6 @@ func (e *Event) parseView(p []byte) (int, error) {
 }
 
 func (e *Event) parseHeard(p []byte) (int, error) {
-	if len(p) > 1 && p[1] > FlagPrivate {
-		return 0, errFlags
-	}
 	if len(p) > 2 && (p[2] < 1 || p[2] > MaxName) {
 		return 0, errNameLen
 	}

@@ -72,11 +72,12 @@ const (
 	CodeNoPlayer    Code = 9
 	CodeTakenOver   Code = 10
 	CodeFull        Code = 11
+	CodeLogins      Code = 12
 )
 
 var codeNames = [...]string{
 	"0", "malformed", "flood", "not-logged-in", "logged-in", "bad-name", "bad-token",
-	"storage", "corrupt", "no-player", "taken-over", "full",
+	"storage", "corrupt", "no-player", "taken-over", "full", "logins",
 }
 
 // String gives the code's name as in the package comment.
@@ -101,7 +102,6 @@ var (
 	errTextLen   = &MalformedError{"length of the text"}
 	errDirection = &MalformedError{"direction"}
 	errEntry     = &MalformedError{"entry of a view"}
-	errFlags     = &MalformedError{"flags"}
 )
 
 // ValidName reports whether name has 1 to MaxName of the allowed characters.

@@ -87,7 +87,7 @@ func TestMalformedAtTheEarliest(t *testing.T) {
 		_, err = new(proto.Request).Parse(p[:len(p)-1])
 		require.NoError(t, err, s)
 	}
-	for _, s := range []string{"00", "01", "88", "93", "90 02", "91 02", "91 00 00", "91 00 19", "91 00 01 00", "91 00 01 c9"} {
+	for _, s := range []string{"00", "01", "88", "93", "91 00 00", "91 00 19", "91 00 01 00", "91 00 01 c9"} {
 		p := unhex(t, s)
 		_, err := new(proto.Event).Parse(p)
 		require.Error(t, err, s)

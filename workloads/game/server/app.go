@@ -22,9 +22,12 @@ type App struct {
 var (
 	_ runtime.App      = (*App)(nil)
 	_ runtime.Receiver = (*App)(nil)
-	_ runtime.Ticker   = (*App)(nil)
+	_ runtime.Starter  = (*App)(nil)
 	_ runtime.Stopper  = (*App)(nil)
 )
+
+// Start sets the ticks of the maps going.
+func (a *App) Start(*runtime.Shard) { a.atlas.start() }
 
 // Opened makes a session for a connection.
 func (a *App) Opened(c *runtime.Conn) { a.gate.opened(c) }
@@ -44,16 +47,9 @@ func (a *App) Message(_ *runtime.Shard, from int, m *runtime.Message) {
 	a.settle()
 }
 
-// Tick tells players of each other, and saves those whose time has come.
-func (a *App) Tick(s *runtime.Shard) {
-	a.atlas.tick(s.NowNs())
-	a.home.tick(s.NowNs())
-	a.settle()
-}
-
 // Stop tries once more to save what could not be saved.
 func (a *App) Stop(*runtime.Shard) {
-	a.home.retry()
+	a.home.saveAgain()
 	a.settle()
 }
 

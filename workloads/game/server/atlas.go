@@ -14,7 +14,6 @@ type atlas struct {
 	areas   []*area // by map; nil for the maps of other shards
 	players slots[player]
 	spare   []*player
-	ticks   uint32
 	saveNs  int64 // Config.SaveEvery; negative: never
 }
 
@@ -23,6 +22,9 @@ type area struct {
 	*world.Area
 	viewers []int // by shard: players here whose sessions are there
 	fresh   []int // by shard: those of them who came since the last tick
+	ticks   uint32
+	beat    beat
+	timer   *runtime.Timer // of the next tick
 }
 
 // player is somebody on a map.
@@ -32,7 +34,7 @@ type player struct {
 	session uint64
 	state   world.State
 	id      uint16 // on the area
-	// since is atlas.ticks when the player came to the area: he is fresh while they are equal.
+	// since is area.ticks when the player came to the area: he is fresh while they are equal.
 	since uint32
 	// leaving: his place is on another shard's map, and he waits in no area for the fence. What
 	// comes for him meanwhile is kept in late.
@@ -48,9 +50,27 @@ func (t *atlas) init(a *App) {
 	t.areas = make([]*area, len(a.world.Maps))
 	shards := a.shard.Shards()
 	for i := a.shard.Index(); i < len(t.areas); i += shards {
-		t.areas[i] = &area{world.NewArea(i, a.config.MaxPerMap), make([]int, shards), make([]int, shards)}
+		t.areas[i] = &area{
+			Area: world.NewArea(i, a.config.MaxPerMap), viewers: make([]int, shards), fresh: make([]int, shards),
+			beat: newBeat(a.config.ViewEvery, i, len(t.areas)),
+			timer: runtime.NewTimer(func(*runtime.Shard) {
+				t.tick(i)
+				a.settle()
+			}),
+		}
 	}
 }
+
+// start arms the timers of all maps.
+func (t *atlas) start() {
+	for _, ar := range t.areas {
+		if ar != nil {
+			t.arm(ar)
+		}
+	}
+}
+
+func (t *atlas) arm(ar *area) { t.mail.shard.Arm(ar.timer, ar.beat.next(t.mail.shard.NowNs())) }
 
 func (t *atlas) receive(from int, m *runtime.Message) {
 	if m.Kind == mailEnter {
@@ -122,7 +142,7 @@ func (t *atlas) enter(e *entrant) {
 // arrive counts a player who has entered an area.
 func (t *atlas) arrive(p *player, id uint16) {
 	ar, gate := t.areas[p.state.Map], shardOf(p.session)
-	p.id, p.since = id, t.ticks
+	p.id, p.since = id, ar.ticks
 	ar.viewers[gate]++
 	ar.fresh[gate]++
 }
@@ -134,7 +154,7 @@ func (t *atlas) depart(p *player, from uint16) {
 	ar, gate := t.areas[from], shardOf(p.session)
 	ar.Leave(p.id)
 	ar.viewers[gate]--
-	if p.since == t.ticks {
+	if p.since == ar.ticks {
 		ar.fresh[gate]--
 	}
 }
@@ -224,18 +244,23 @@ func (t *atlas) drop(p *player) {
 	t.spare = append(t.spare, p)
 }
 
-// tick shows everyone what has changed and saves whose time has come.
-func (t *atlas) tick(nowNs int64) {
-	t.ticks++
-	for i, ar := range t.areas {
-		if ar != nil {
-			t.show(i, ar)
-		}
+// tick is one map's: it shows everyone there what has changed, and saves whose time has
+// come of the shard's players, a share of them at each map's tick.
+func (t *atlas) tick(index int) {
+	ar := t.areas[index]
+	ar.ticks++
+	t.show(index, ar)
+	if t.saveNs >= 0 {
+		shards, first := t.mail.shard.Shards(), t.mail.shard.Index()
+		t.saveShare(index/shards, (len(t.areas)-first+shards-1)/shards)
 	}
-	if t.saveNs < 0 {
-		return
-	}
-	for _, p := range t.players.at {
+	t.arm(ar)
+}
+
+// saveShare looks at the part-th of that many equal parts of the players.
+func (t *atlas) saveShare(part, parts int) {
+	nowNs, n := t.mail.shard.NowNs(), len(t.players.at)
+	for _, p := range t.players.at[n*part/parts : n*(part+1)/parts] {
 		if p != nil && p.unsaved && !p.leaving && nowNs >= p.saveNs {
 			p.saveNs = nowNs + t.saveNs
 			t.keep(p, 0, 0)
@@ -248,7 +273,7 @@ func (t *atlas) tick(nowNs int64) {
 // whatever the number of its viewers.
 func (t *atlas) show(index int, ar *area) {
 	if ar.Changed() {
-		delta := runtime.NewBlock(ar.Delta(make([]byte, 0, ar.SizeHint(false)), t.ticks))
+		delta := runtime.NewBlock(ar.Delta(make([]byte, 0, ar.SizeHint(false)), ar.ticks))
 		for gate, n := range ar.viewers {
 			if n > ar.fresh[gate] && delta.Len() > 0 {
 				t.mail.post(gate, &runtime.Message{Kind: mailView, A: uint64(index), Block: delta})
@@ -261,7 +286,7 @@ func (t *atlas) show(index int, ar *area) {
 			continue
 		}
 		if all == nil {
-			all = runtime.NewBlock(ar.Snapshot(make([]byte, 0, ar.SizeHint(true)), t.ticks))
+			all = runtime.NewBlock(ar.Snapshot(make([]byte, 0, ar.SizeHint(true)), ar.ticks))
 		}
 		t.mail.post(gate, &runtime.Message{Kind: mailView, A: uint64(index), B: 1, Block: all})
 		ar.fresh[gate] = 0

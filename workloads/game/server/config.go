@@ -18,6 +18,9 @@ type Config struct {
 	Dir string
 	// Datapack is a folder with maps. Default: the maps that are compiled in.
 	Datapack string
+	// ViewEvery is the period in which each map tells its players what has changed.
+	// Default 150ms.
+	ViewEvery time.Duration
 	// SaveEvery is how long a player who keeps changing goes without being saved.
 	// Default 30s; negative: saved on demand and at the end only.
 	SaveEvery time.Duration
@@ -38,6 +41,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Dir == "" {
 		return c, fmt.Errorf("%w: Dir, the players' folder, is not set", ErrConfig)
 	}
+	setDefault(&c.ViewEvery, 150*time.Millisecond)
 	setDefault(&c.SaveEvery, 30*time.Second)
 	setDefault(&c.RetryEvery, 5*time.Second)
 	setDefault(&c.Rate, 100)
@@ -48,6 +52,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Burst < 0 || c.RetryEvery < 0 {
 		return c, fmt.Errorf("%w: Burst %d and RetryEvery %v must not be negative", ErrConfig, c.Burst, c.RetryEvery)
+	}
+	if c.ViewEvery < 0 {
+		return c, fmt.Errorf("%w: ViewEvery is %v, want a period", ErrConfig, c.ViewEvery)
 	}
 	return c, nil
 }

@@ -58,11 +58,11 @@ func openFiles() int {
 }
 
 func serveUntilKilled(dir, model string) {
-	newApp, err := server.New(server.Config{Dir: dir, Rate: -1, SaveEvery: 20 * time.Millisecond})
+	newApp, err := server.New(server.Config{Dir: dir, Rate: -1, SaveEvery: 20 * time.Millisecond, ViewEvery: 5 * time.Millisecond})
 	if err != nil {
 		panic(err)
 	}
-	srv, err := models.Open(model, runtime.Options{Listen: "127.0.0.1:0", Shards: 2, TickInterval: 5 * time.Millisecond})
+	srv, err := models.Open(model, runtime.Options{Listen: "127.0.0.1:0", Shards: 2})
 	if err != nil {
 		panic(err)
 	}

@@ -20,6 +20,9 @@
 // before and after. What the home is to know or save comes through the gate, so
 // that it arrives in the order in which it happened.
 //
+// Each map ticks by a timer of its own, once per Config.ViewEvery, with phases spread evenly
+// over the maps. A tick makes one block of what has changed, which all who watch share.
+//
 // Crossing from a map of one shard to a map of another: the old atlas answers the
 // move, takes the player off the map and keeps what still comes in for him. The gate
 // reads that answer, sends nothing more, and posts a fence to the old atlas. The

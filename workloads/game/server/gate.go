@@ -47,10 +47,10 @@ func (g *gate) opened(c *runtime.Conn) {
 	g.app.metrics.Sessions++
 }
 
-// data reads as many frames as it may.
+// data reads as many frames as it may; none behind a LOGOUT.
 func (g *gate) data(c *runtime.Conn, p []byte) (consumed int) {
 	x, ok := c.User.(*session)
-	for ok && !x.kicked {
+	for ok && !x.kicked && !x.bye {
 		n, err := g.req.Parse(p[consumed:])
 		if err != nil {
 			g.kick(x, proto.CodeMalformed)
@@ -220,7 +220,7 @@ func (g *gate) refuse(x *session, tag uint8, code proto.Code) {
 func (g *gate) refuseLogin(x *session, tag uint8, code proto.Code) {
 	g.refuse(x, tag, code)
 	if x.tries++; x.tries >= proto.MaxLogins {
-		g.kick(x, proto.CodeFlood)
+		g.kick(x, proto.CodeLogins)
 	}
 }
 

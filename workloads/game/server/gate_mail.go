@@ -42,7 +42,9 @@ func (g *gate) receive(from int, m *runtime.Message) {
 	case mailTurnedAway:
 		g.turnedAway(x, m.Ref.(*entrant))
 	case mailEvict:
-		g.kick(x, proto.CodeTakenOver)
+		if !x.bye { // else the player is on his way home already, and BYE will come
+			g.kick(x, proto.CodeTakenOver)
+		}
 	case mailGone:
 		g.gone(x, proto.Code(m.C))
 	}

@@ -36,9 +36,12 @@ func start(t *testing.T, model string, shards int, c server.Config) *game {
 	if c.Dir == "" {
 		c.Dir = t.TempDir()
 	}
+	if c.ViewEvery == 0 {
+		c.ViewEvery = 5 * time.Millisecond
+	}
 	newApp, err := server.New(c)
 	require.NoError(t, err)
-	srv := open(t, model, runtime.Options{Listen: "127.0.0.1:0", Shards: shards, TickInterval: 5 * time.Millisecond})
+	srv := open(t, model, runtime.Options{Listen: "127.0.0.1:0", Shards: shards})
 	require.NoError(t, srv.Start(newApp))
 	w, err := datapack.Load(c.Datapack)
 	require.NoError(t, err)
@@ -190,9 +193,8 @@ func (c *client) take(e *proto.Event, frame []byte) {
 
 // look applies a VIEW as the protocol says a client should.
 func (c *client) look(e *proto.Event) {
-	if int(e.Map) != c.mapNow {
-		return
-	}
+	require.Equal(c.t, c.mapNow, int(e.Map), "a VIEW of a map where the player is not")
+	require.NotEmpty(c.t, e.Data, "a VIEW that says nothing")
 	if e.Flags&proto.FlagReset != 0 {
 		c.seen = map[uint16]seen{}
 	}

@@ -19,7 +19,7 @@ type home struct {
 	byName   map[string]*account // asked once per login and private line
 	accounts slots[account]
 	unsaved  []*account // whose last save failed
-	retryNs  int64      // when to try again
+	retry    *runtime.Timer
 }
 
 // where says who has the player's state.
@@ -55,6 +55,10 @@ func (h *home) init(a *App, st *store.Store) {
 	h.byName = map[string]*account{}
 	st.Saved = h.saved
 	st.Idle = h.idle
+	h.retry = runtime.NewTimer(func(*runtime.Shard) {
+		h.saveAgain()
+		a.settle()
+	})
 }
 
 func (h *home) receive(m *runtime.Message) {
@@ -213,7 +217,6 @@ func (h *home) returned(a *account) {
 		a.player.SaveFor(h.mail.shard, store.Ticket{Session: session, Last: true})
 		return
 	}
-	h.mail.post(shardOf(session), &runtime.Message{Kind: mailGone, A: session})
 	last := len(a.waiting) - 1
 	for _, w := range a.waiting[:last] {
 		h.refuse(w.session, proto.CodeTakenOver)
@@ -221,7 +224,8 @@ func (h *home) returned(a *account) {
 	next := a.waiting[last].session
 	a.waiting = nil
 	h.accept(a, next, proto.FlagTakenOver)
-	a.player.Save(h.mail.shard)
+	// The session that has ended may owe a BYE, which says that the player is on disk.
+	a.player.SaveFor(h.mail.shard, store.Ticket{Session: session, Last: true})
 }
 
 // saved answers a request to save.
@@ -247,7 +251,7 @@ func (h *home) idle(p *store.Player, err error) {
 	a := p.User.(*account)
 	if err != nil && !a.failed {
 		if len(h.unsaved) == 0 {
-			h.retryNs = h.mail.shard.NowNs() + int64(h.app.config.RetryEvery)
+			h.mail.shard.Arm(h.retry, h.app.config.RetryEvery)
 		}
 		a.failed = true
 		h.unsaved = append(h.unsaved, a)
@@ -283,14 +287,8 @@ func (h *home) tell(from uint64, tag uint8, to string, line *runtime.Block) {
 	h.mail.post(shardOf(from), &m)
 }
 
-func (h *home) tick(nowNs int64) {
-	if len(h.unsaved) > 0 && nowNs >= h.retryNs {
-		h.retry()
-	}
-}
-
-// retry saves again whom it could not save.
-func (h *home) retry() {
+// saveAgain saves whom it could not save.
+func (h *home) saveAgain() {
 	failed := h.unsaved
 	h.unsaved = nil
 	for _, a := range failed {

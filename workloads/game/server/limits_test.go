@@ -19,7 +19,7 @@ import (
 )
 
 func TestConfigIsChecked(t *testing.T) {
-	for _, c := range []server.Config{{}, {Dir: "x", Burst: -1}, {Dir: "x", MaxPerMap: 1 << 16}, {Dir: "x", RetryEvery: -1}} {
+	for _, c := range []server.Config{{}, {Dir: "x", Burst: -1}, {Dir: "x", MaxPerMap: 1 << 16}, {Dir: "x", RetryEvery: -1}, {Dir: "x", ViewEvery: -1}} {
 		_, err := server.New(c)
 		require.ErrorIs(t, err, server.ErrConfig, "%+v", c)
 	}
@@ -116,9 +116,9 @@ func TestStorageFailureHeals(t *testing.T) {
 
 // openRaw starts a server with a rare tick and gives a connection that is logged in.
 func openRaw(t testing.TB) net.Conn {
-	newApp, err := server.New(server.Config{Dir: t.TempDir(), Rate: -1, SaveEvery: -1})
+	newApp, err := server.New(server.Config{Dir: t.TempDir(), Rate: -1, SaveEvery: -1, ViewEvery: time.Hour})
 	require.NoError(t, err)
-	srv := open(t, "nonblock", runtime.Options{Listen: "127.0.0.1:0", TickInterval: time.Hour})
+	srv := open(t, "nonblock", runtime.Options{Listen: "127.0.0.1:0"})
 	require.NoError(t, srv.Start(newApp))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -110,6 +110,6 @@ func TestLoginRefusals(t *testing.T) {
 		require.Equal(t, proto.CodeBadToken, other.ask(loginRequest("ann", "wrong")).Code)
 	}
 	other.untilEnd()
-	require.Equal(t, proto.CodeFlood, other.kicked)
+	require.Equal(t, proto.CodeLogins, other.kicked)
 	require.Equal(t, proto.Pong, c.ask(ping(1)).Type, "a wrong token must not end the session")
 }

@@ -33,7 +33,7 @@ type session struct {
 	held bool
 	// fresh: the session's next VIEW is one for newcomers.
 	fresh bool
-	// bye: LOGOUT with byeTag is to be answered, with byeCode once byeReady.
+	// bye: LOGOUT with byeTag is to be answered, with byeCode once byeReady; nothing more is read.
 	bye, byeReady bool
 	byeTag        uint8
 	byeCode       proto.Code
