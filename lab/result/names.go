@@ -48,8 +48,12 @@ const (
 	// TakeoversAtBound are blocks that found no standby: the head ran them itself.
 	TakeoversAtBound = "takeovers_at_bound"
 	TakeoversFalse   = "takeovers_false"
-	TakeoverP50      = "takeover_p50"
-	TakeoverP99      = "takeover_p99"
+	// Of detected takeovers: from the block to the loop going on.
+	TakeoverP50 = "takeover_p50"
+	TakeoverP99 = "takeover_p99"
+	// The same of announced ones: announcement to loop going on.
+	TakeoverAnnouncedP50 = "takeover_announced_p50"
+	TakeoverAnnouncedP99 = "takeover_announced_p99"
 
 	GCCycles     = "gc_cycles"
 	GCPauseTotal = "gc_pause_total"
@@ -129,8 +133,10 @@ var catalogue = []Info{
 	{TakeoversDetected, "takeovers, detected", "1", Neither},
 	{TakeoversAtBound, "blocks at the bound of the pool", "1", Lower},
 	{TakeoversFalse, "takeovers, false alarms", "1", Lower},
-	{TakeoverP50, "median takeover latency", "us", Lower},
-	{TakeoverP99, "p99 takeover latency", "us", Lower},
+	{TakeoverP50, "median latency of detected takeovers", "us", Lower},
+	{TakeoverP99, "p99 latency of detected takeovers", "us", Lower},
+	{TakeoverAnnouncedP50, "median latency of announced takeovers", "us", Lower},
+	{TakeoverAnnouncedP99, "p99 latency of announced takeovers", "us", Lower},
 	{GCCycles, "garbage collections", "1", Neither},
 	{GCPauseTotal, "garbage collection pauses, total", "us", Lower},
 	{GCPauseMax, "garbage collection pause, longest", "us", Lower},

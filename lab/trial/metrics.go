@@ -85,6 +85,10 @@ func (r *run) counters(ops float64) {
 	count(result.TakeoversAnnounced, a.TakeoversAnnounced, b.TakeoversAnnounced)
 	count(result.TakeoversDetected, a.TakeoversDetected, b.TakeoversDetected)
 	count(result.TakeoversAtBound, a.TakeoversAtBound, b.TakeoversAtBound)
+	count("takeovers_by_switch", a.TakeoversBySwitch, b.TakeoversBySwitch)
+	count("takeovers_by_timer", a.TakeoversByTimer, b.TakeoversByTimer)
+	count("takeovers_by_backstop", a.TakeoversByBackstop, b.TakeoversByBackstop)
+	count("takeovers_by_return", a.TakeoversByReturn, b.TakeoversByReturn)
 	count(result.TakeoversFalse, a.TakeoverFalseAlarms, b.TakeoverFalseAlarms)
 	r.takeoverTimes()
 }
@@ -102,6 +106,6 @@ func (r *run) takeoverTimes() {
 	}
 	put(result.TakeoverP50, b.DetectedP50Ns, b.TakeoversDetected)
 	put(result.TakeoverP99, b.DetectedP99Ns, b.TakeoversDetected)
-	put("takeover_announced_p50", b.AnnouncedP50Ns, b.TakeoversAnnounced)
-	put("takeover_announced_p99", b.AnnouncedP99Ns, b.TakeoversAnnounced)
+	put(result.TakeoverAnnouncedP50, b.AnnouncedP50Ns, b.TakeoversAnnounced)
+	put(result.TakeoverAnnouncedP99, b.AnnouncedP99Ns, b.TakeoversAnnounced)
 }

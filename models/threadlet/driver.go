@@ -188,7 +188,10 @@ func (d *Driver) ReadStats(st *srt.Stats) {
 	st.TakeoversDetected += ps.Detected()
 	st.TakeoversAtBound += ps.AtBound + ps.AtBoundAnnounced
 	st.TakeoverFalseAlarms += ps.FalseAlarms
-	st.TakeoverMisses += ps.Misses()
+	st.TakeoversBySwitch += ps.Takeovers[threadlet.BySwitch]
+	st.TakeoversByTimer += ps.Takeovers[threadlet.ByTimer]
+	st.TakeoversByBackstop += ps.Takeovers[threadlet.ByBackstop]
+	st.TakeoversByReturn += ps.Takeovers[threadlet.ByReturn]
 	announced, detected := ps.LatencyNs[threadlet.Announced], ps.LatencyNs[threadlet.BySwitch]
 	st.AnnouncedP50Ns, st.AnnouncedP99Ns = quantiles(&announced)
 	st.DetectedP50Ns, st.DetectedP99Ns = quantiles(&detected)
