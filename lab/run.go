@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
@@ -111,8 +112,8 @@ func (p *Prepared) chooseModels() error {
 
 // splitCPUs gives the server the first CPU that we may use and the load the
 // last one.
-func splitCPUs() (server, load []int, warning string) {
-	cpus := trial.AllowedCPUs()
+func splitCPUs() (forServer, forLoad []int, warning string) {
+	cpus := load.AllowedCPUs()
 	switch len(cpus) {
 	case 0:
 		return nil, nil, "the CPUs of this process are not known: server and load are not bound"
@@ -122,10 +123,10 @@ func splitCPUs() (server, load []int, warning string) {
 	return cpus[:1], cpus[len(cpus)-1:], ""
 }
 
-func (p *Prepared) describe(server, load []int) {
+func (p *Prepared) describe(forServer, forLoad []int) {
 	e := &p.env
 	e.Start, e.Seed, e.CommandLine, e.Refused = time.Now(), p.opts.Seed, p.opts.CommandLine, p.Refused
-	e.ServerCPUs, e.LoadCPUs = trial.CPUList(server), trial.CPUList(load)
+	e.ServerCPUs, e.LoadCPUs = trial.CPUList(forServer), trial.CPUList(forLoad)
 	if err := models.Refused("iouring"); err != nil {
 		e.IOUring = result.Capability{Detail: err.Error()}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/sensor"
-	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/models"
 	"github.com/syslet/syslet/models/threadlet"
 	"github.com/syslet/syslet/uring"
@@ -29,7 +29,7 @@ func doctor() error {
 	e := sensor.Environment(".", ".")
 	row := func(what, state, detail string) { fmt.Fprintf(w, "%s\t%s\t%s\n", what, state, detail) }
 	row("kernel", e.Kernel, e.OS+" "+e.Arch)
-	row("CPUs", fmt.Sprint(len(trial.AllowedCPUs())), e.CPUModel+virtual(e.Virtual))
+	row("CPUs", fmt.Sprint(len(load.AllowedCPUs())), e.CPUModel+virtual(e.Virtual))
 	row("Go", e.GoVersion, fmt.Sprintf("GOMAXPROCS %d", runtime.GOMAXPROCS(0)))
 	for _, name := range models.AllNames() {
 		if err := models.Refused(name); err != nil {

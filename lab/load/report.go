@@ -170,7 +170,7 @@ func (l *loop) distributions(r *Report) {
 
 func (l *loop) self() Self {
 	s := Self{
-		CPUsAsked: l.cfg.CPUs, CPUs: actualCPUs(), Pacing: summarize(l.rec.pacing),
+		CPUsAsked: l.cfg.CPUs, CPUs: AllowedCPUs(), Pacing: summarize(l.rec.pacing),
 		Stalls: l.stalls.count, StallMaxUs: float64(l.stalls.maxNs) / 1e3, StallsTotal: float64(l.stalls.totalNs) / 1e3,
 		CPUTimeS:            float64(l.atUntil.cpuNs-l.atFrom.cpuNs) / 1e9,
 		ProcessCPUTimeS:     float64(l.atUntil.processCPUNs-l.atFrom.processCPUNs) / 1e9,

@@ -46,8 +46,8 @@ func raiseProcs() (undo func()) {
 	return func() { runtime.GOMAXPROCS(before) }
 }
 
-// actualCPUs are those that the kernel lets the calling thread run on.
-func actualCPUs() []int {
+// AllowedCPUs are those that the kernel lets the calling thread run on, ascending.
+func AllowedCPUs() []int {
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) != nil {
 		return nil

@@ -5,24 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
-
-// AllowedCPUs are those that this process may use, ascending.
-func AllowedCPUs() []int {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil
-	}
-	var cpus []int
-	for c := 0; len(cpus) < set.Count(); c++ {
-		if set.IsSet(c) {
-			cpus = append(cpus, c)
-		}
-	}
-	return cpus
-}
 
 // CPUList writes CPUs as taskset does.
 func CPUList(cpus []int) string { return cpuList(cpus) }
