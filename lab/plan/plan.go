@@ -52,8 +52,9 @@ func BuiltIn(quick bool) []Experiment {
 		// A line of chat goes to all of a map, here 125 players: one request in a
 		// hundred is already more output than all moves of a tick.
 		Mix:   trial.Mix{Moves: 88, Chats: 1, Pings: 9, Saves: 2},
-		Conns: 2000, Rate: 6000, Warmup: 500 * time.Millisecond, Window: 2 * time.Second, ProbeFor: 500 * time.Millisecond,
-		Overhead: 1300 * time.Millisecond,
+		Conns: 2000, Rate: 6000, Warmup: 400 * time.Millisecond, Window: 1800 * time.Millisecond, ProbeFor: 400 * time.Millisecond,
+		// 2,000 log-ins before, and as many players saved to disk after it.
+		Overhead: 4400 * time.Millisecond,
 	}
 	curve := Experiment{
 		Name: BlockingCurve, Workload: workloads.Echo, Models: append(models.Names(), models.Inline), Rounds: 3,
@@ -61,10 +62,12 @@ func BuiltIn(quick bool) []Experiment {
 		Factor:   BlockingShare, Levels: []string{"0", "5", "20", "50", "100"},
 		Conns: 64, Rate: 6000, Warmup: 150 * time.Millisecond, Window: 500 * time.Millisecond,
 		Saturate: 300 * time.Millisecond, Outstanding: 1, NeedsDiskFile: true,
-		Overhead: 200 * time.Millisecond,
+		Overhead: 50 * time.Millisecond,
 	}
 	if quick {
-		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 300*time.Millisecond, 300*time.Millisecond
+		mix.Question = "Which model serves a game of 1,000 players best: moves, chat, pings, saves at a fixed rate?"
+		mix.Conns, mix.Rate, mix.Overhead = 1000, 3000, 2200*time.Millisecond
+		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 200*time.Millisecond, 300*time.Millisecond
 		curve.Rounds, curve.Levels, curve.Window = 1, []string{"0", "20", "100"}, 400*time.Millisecond
 	}
 	return []Experiment{mix, curve}
