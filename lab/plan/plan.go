@@ -32,6 +32,7 @@ type Experiment struct {
 	Saturate       time.Duration
 	Outstanding    int
 	NeedsDiskFile  bool
+	KillServer     bool
 	// Overhead is what a trial takes beside its phases, for the estimate.
 	Overhead time.Duration
 }
@@ -53,8 +54,8 @@ func BuiltIn(quick bool) []Experiment {
 		// hundred is already more output than all moves of a tick.
 		Mix:   trial.Mix{Moves: 88, Chats: 1, Pings: 9, Saves: 2},
 		Conns: 2000, Rate: 6000, Warmup: 400 * time.Millisecond, Window: 1800 * time.Millisecond, ProbeFor: 400 * time.Millisecond,
-		// 2,000 log-ins before, and as many players saved to disk after it.
-		Overhead: 4400 * time.Millisecond,
+		KillServer: true,
+		Overhead:   2200 * time.Millisecond, // 2,000 log-ins
 	}
 	curve := Experiment{
 		Name: BlockingCurve, Workload: workloads.Echo, Models: append(models.Names(), models.Inline), Rounds: 3,
@@ -66,7 +67,7 @@ func BuiltIn(quick bool) []Experiment {
 	}
 	if quick {
 		mix.Question = "Which model serves a game of 1,000 players best: moves, chat, pings, saves at a fixed rate?"
-		mix.Conns, mix.Rate, mix.Overhead = 1000, 3000, 2200*time.Millisecond
+		mix.Conns, mix.Rate, mix.Overhead = 1000, 3000, 1300*time.Millisecond
 		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 200*time.Millisecond, 300*time.Millisecond
 		curve.Rounds, curve.Levels, curve.Window = 1, []string{"0", "20", "100"}, 400*time.Millisecond
 	}
@@ -141,7 +142,7 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 	s := trial.Spec{
 		Experiment: e.Name, Workload: e.Workload, Model: model, Round: round, Seed: seed + uint64(round),
 		Conns: e.Conns, Rate: e.Rate, Mix: e.Mix, Warmup: e.Warmup, Window: e.Window,
-		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding,
+		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer,
 		Factors: result.Factors{"rate": strconv.FormatFloat(e.Rate, 'g', -1, 64), "conns": strconv.Itoa(e.Conns)},
 	}
 	if e.Factor != "" {

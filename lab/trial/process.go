@@ -134,6 +134,14 @@ func (s *server) stop() error {
 	return s.wait()
 }
 
+// end kills the server.
+func (s *server) end() {
+	s.kill()
+	for s.stdout.Scan() {
+	}
+	_ = s.wait() // says that it was killed
+}
+
 var client = &http.Client{Timeout: 10 * time.Second}
 
 func (s *server) ask(ctx context.Context, method, path string, v any) error {

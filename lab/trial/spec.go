@@ -44,6 +44,9 @@ type Spec struct {
 	Outstanding int
 	// Mix is the weights of the game's requests; the zero value: the bots' own.
 	Mix Mix
+	// KillServer ends the server without ado: an orderly end would write every
+	// player to disk, which takes as long as the trial and disturbs the next one.
+	KillServer bool
 	// DiskShare is the share of echo's requests that read from disk.
 	DiskShare float64
 

@@ -61,6 +61,10 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() {
+		if r.spec.KillServer {
+			r.server.end()
+			return
+		}
 		if e := r.server.stop(); e != nil && err == nil {
 			err = fmt.Errorf("the server did not end in good order: %w", e)
 		}
