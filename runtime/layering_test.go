@@ -34,11 +34,10 @@ var heavy = []string{"gonum.org/", "github.com/HdrHistogram/", "github.com/spf13
 
 // layer says what the packages under a path must not depend on, directly or not.
 type layer struct {
-	under  []string // of the module; all packages below
-	except []string // below these, the rule does not hold
-	never  []string // of the module, and below; "" is the whole module
-	but    []string // of never, allowed after all
-	heavy  bool     // nor on heavy libraries
+	under []string // of the module; all packages below
+	never []string // of the module, and below; "" is the whole module
+	but   []string // of never, allowed after all
+	heavy bool     // nor on heavy libraries
 }
 
 var layers = []layer{

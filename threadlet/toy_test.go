@@ -43,7 +43,6 @@ type toy struct {
 	doubled atomic.Int32 // times that two heads were seen
 	left    atomic.Int32 // bodies not completed
 	wake    int          // eventfd: a demoted body has completed, or quit
-	quit    bool
 }
 
 func newToy(t testing.TB, cfg Config, bodies ...*body) *toy {

@@ -26,7 +26,6 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Scanner
 	errs   tail
-	done   chan error
 }
 
 // tail keeps the end of what is written to it.
@@ -56,7 +55,7 @@ func (t *tail) String() string {
 // start runs argv. The child dies with us, so that a lab that is killed leaves
 // no server behind.
 func start(argv []string) (*process, error) {
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), done: make(chan error, 1)}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...)}
 	p.cmd.Stderr = &p.errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	out, err := p.cmd.StdoutPipe()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/syslet/syslet/lab/admin"
@@ -47,7 +48,6 @@ type run struct {
 	before   admin.Snapshot
 	after    admin.Snapshot
 	readings []sensor.Reading
-	notes    []string // of the sensors: threads that came or went
 	cache    result.Metric
 	evidence validity.Evidence
 }
@@ -134,7 +134,13 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 		r.before, err = r.server.snapshot(ctx)
 		r.sensors.Start()
 	case load.PhaseDrain:
-		r.readings, r.notes = r.sensors.Stop()
+		var notes []string
+		r.readings, notes = r.sensors.Stop()
+		for _, note := range notes {
+			if strings.Contains(note, "not counted") { // others say only where a count began
+				r.evidence.Flaws = append(r.evidence.Flaws, note)
+			}
+		}
 		r.after, err = r.server.snapshot(ctx)
 	}
 	if err != nil {

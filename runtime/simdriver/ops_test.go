@@ -21,12 +21,12 @@ type jobs struct {
 }
 
 type job struct {
-	y              *runtime.Syslet
-	outcome        runtime.Outcome
-	submitted      bool // Submit has returned
-	silent         bool
-	cancelled      bool
-	dones, doneFor int // completions now, and of how many submissions
+	y         *runtime.Syslet
+	outcome   runtime.Outcome
+	submitted bool // Submit has returned
+	silent    bool
+	cancelled bool
+	dones     int // completions now
 }
 
 // program draws a loop of ops of every kind that a driver treats differently.
