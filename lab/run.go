@@ -54,7 +54,8 @@ func Prepare(o Options) (*Prepared, error) {
 	if err := p.chooseModels(); err != nil {
 		return nil, err
 	}
-	p.env = sensor.Environment(existing(o.Out), existing(o.Out))
+	out := existing(o.Out)
+	p.env = sensor.Environment(out, out)
 	serverCPUs, loadCPUs, warning := splitCPUs()
 	if warning != "" {
 		p.env.Warnings = append(p.env.Warnings, warning)
@@ -182,25 +183,21 @@ func (p *Prepared) tell(i int, s *trial.Spec, done *result.Trial) {
 // small enough to be written in a moment.
 const diskFileBytes = 64 << 20
 
-// makeDiskFile writes the file that blocking requests read from.
+// makeDiskFile writes the file that blocking requests read from, if any do.
 func (p *Prepared) makeDiskFile(dir string) error {
-	needed := false
-	for _, e := range p.opts.Experiments {
-		needed = needed || e.NeedsDiskFile && e.Count() > 0
-	}
-	if !needed {
-		return nil
-	}
-	path, err := trial.MakeDiskFile(dir, diskFileBytes, p.opts.Seed)
-	if err != nil {
-		return err
-	}
+	path := ""
 	for i := range p.specs {
-		if p.specs[i].DiskShare > 0 || slices.ContainsFunc(p.opts.Experiments, func(e plan.Experiment) bool {
-			return e.Name == p.specs[i].Experiment && e.NeedsDiskFile
-		}) {
-			p.specs[i].DiskFile = path
+		s := &p.specs[i]
+		if !s.NeedsDiskFile {
+			continue
 		}
+		if path == "" {
+			var err error
+			if path, err = trial.MakeDiskFile(dir, diskFileBytes, p.opts.Seed); err != nil {
+				return err
+			}
+		}
+		s.DiskFile = path
 	}
 	return nil
 }

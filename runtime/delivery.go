@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -154,7 +155,7 @@ func (s *Shard) MoreOutput(c *Conn) {
 
 // SockaddrAddrPort is the address in a raw sockaddr that accept4 filled in.
 func SockaddrAddrPort(sa *unix.RawSockaddrAny) netip.AddrPort {
-	p := (*[28]byte)(ptrAny(sa))
+	p := (*[28]byte)(unsafe.Pointer(sa))
 	port := uint16(p[2])<<8 | uint16(p[3])
 	switch sa.Addr.Family {
 	case unix.AF_INET:

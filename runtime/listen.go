@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-type addrKey = netip.Addr
 
 // listen opens one nonblocking listening socket per shard on the same address.
 // With several shards they share it by SO_REUSEPORT (3.9): the kernel spreads

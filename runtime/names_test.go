@@ -6,6 +6,7 @@ import (
 	goruntime "runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -82,7 +83,7 @@ func TestSockaddrAddrPort(t *testing.T) {
 	for _, want := range []string{"127.0.0.1:80", "255.1.2.3:65535", "[::1]:8080", "[2001:db8::7]:1"} {
 		ap := netip.MustParseAddrPort(want)
 		var sa unix.RawSockaddrAny
-		b := (*[28]byte)(ptrAny(&sa))
+		b := (*[28]byte)(unsafe.Pointer(&sa))
 		b[2], b[3] = byte(ap.Port()>>8), byte(ap.Port())
 		if ap.Addr().Is4() {
 			sa.Addr.Family = unix.AF_INET

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -76,7 +77,7 @@ func (v *Server) openSockets() (fds []int, err error) {
 	if v.host != nil {
 		return nil, nil
 	}
-	raiseProcs(v.opts.Shards)
+	RaiseProcs(2*v.opts.Shards + 2)
 	fds, v.addr, err = listen(v.opts.Listen, v.opts.Shards, v.opts.Backlog)
 	return fds, err
 }
@@ -90,12 +91,13 @@ func (v *Server) runShards() {
 	}
 }
 
-// raiseProcs makes sure that a loop that spins in user space cannot keep a
-// standby, a helper or the garbage collector from running: the Go scheduler
-// needs a processor for each loop and some to spare. It matters when the
-// process is bound to one CPU, where Go starts with one.
-func raiseProcs(shards int) {
-	if want := 2*shards + 2; runtime.GOMAXPROCS(0) < want {
+// RaiseProcs raises GOMAXPROCS to want, if it is lower: a loop that spins in
+// user space must not keep a standby, a helper or the garbage collector from
+// running, and the Go scheduler needs a processor for each loop and some to
+// spare. It matters when the process is bound to one CPU, where Go starts with
+// one. For the server and for drivers, before any loop runs.
+func RaiseProcs(want int) {
+	if runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
 }
@@ -107,7 +109,7 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 		s := &Shard{server: v, opts: &v.opts, index: i, listenFd: -1, mail: mail, mailTo: make([]bool, v.opts.Shards)}
 		s.sweeper = NewTimer((*Shard).sweep)
 		if v.opts.MaxConnsPerAddr > 0 {
-			s.perAddr = map[addrKey]int{}
+			s.perAddr = map[netip.Addr]int{}
 		}
 		v.shards[i] = s
 	}

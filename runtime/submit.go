@@ -1,12 +1,8 @@
 package runtime
 
 import (
-	"unsafe"
-
 	"golang.org/x/sys/unix"
 )
-
-func ptrAny(sa *unix.RawSockaddrAny) unsafe.Pointer { return unsafe.Pointer(sa) }
 
 // Submit runs the syslet. Completed: it has run to its end without blocking,
 // nothing will be delivered; look at its registers. Queued: its Done is called

@@ -19,7 +19,7 @@ import (
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Say what this machine can run and measure, and what is missing",
-		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error { return doctor() },
 	}
 }

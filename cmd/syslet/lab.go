@@ -23,7 +23,7 @@ import (
 
 func newLab() *cobra.Command {
 	c := &cobra.Command{Use: "lab", Short: "Run experiments, and read what they gave"}
-	c.Args = func(_ *cobra.Command, args []string) error { return noArgs(args) }
+	c.Args = noArgs
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	c.AddCommand(newLabRun(), newLabList(), newLabClaims(), newLabCompare())
 	return c
@@ -45,7 +45,7 @@ func newLabRun() *cobra.Command {
 		Short: "Run experiments under every model and write a report",
 		Long: `Run experiments, interleaved and in random order, each trial with a server and a load process on CPUs of
 their own. Each finished trial is a line in OUT/trials.jsonl; an interrupted run is reported with what it has.`,
-		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return labRun(c.Context(), &f) },
 	}
 	fl := c.Flags()
@@ -156,7 +156,7 @@ func printPlan(p *lab.Prepared) error {
 func newLabList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the experiments",
-		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			for _, e := range plan.BuiltIn(false) {
 				fmt.Printf("%-16s %s\n%-16s workload %s, models %s, %d rounds, %d trials, about %v\n", e.Name, e.Question, "",

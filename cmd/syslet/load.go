@@ -35,7 +35,7 @@ arrivals; latency counts from the intended send time), or with --closed with a f
   syslet load --workload game --target 127.0.0.1:7777 --rate 5000 --conns 500 --duration 10s --cpus 1 --json
 
 With --json, lines of JSON: one as each phase begins, and the report last.`,
-		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return drive(c.Context(), &f) },
 	}
 	fl := c.Flags()

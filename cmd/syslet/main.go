@@ -67,7 +67,7 @@ func newRoot() *cobra.Command {
 Exit codes: 0 fine, 1 error, 2 usage, 3 regression, 4 invalid run.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -76,7 +76,7 @@ Exit codes: 0 fine, 1 error, 2 usage, 3 regression, 4 invalid run.`,
 	return root
 }
 
-func noArgs(args []string) error {
+func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("unknown command or argument %q; see syslet --help", args[0])
 	}

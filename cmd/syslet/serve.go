@@ -39,7 +39,7 @@ func newServe() *cobra.Command {
 what there is to save, and end.
 
   syslet serve --model threadlet --workload game --dir players --listen 127.0.0.1:7777 --cpus 0 --admin 127.0.0.1:7780`,
-		Args: func(_ *cobra.Command, args []string) error { return noArgs(args) },
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), &f) },
 	}
 	fl := c.Flags()

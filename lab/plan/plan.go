@@ -142,7 +142,7 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 	s := trial.Spec{
 		Experiment: e.Name, Workload: e.Workload, Model: model, Round: round, Seed: seed + uint64(round),
 		Conns: e.Conns, Rate: e.Rate, Mix: e.Mix, Warmup: e.Warmup, Window: e.Window,
-		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer,
+		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer, NeedsDiskFile: e.NeedsDiskFile,
 		Factors: result.Factors{"rate": strconv.FormatFloat(e.Rate, 'g', -1, 64), "conns": strconv.Itoa(e.Conns)},
 	}
 	if e.Factor != "" {

@@ -5,10 +5,18 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // CPUList writes CPUs as taskset does.
-func CPUList(cpus []int) string { return cpuList(cpus) }
+func CPUList(cpus []int) string {
+	var parts []string
+	for _, c := range cpus {
+		parts = append(parts, strconv.Itoa(c))
+	}
+	return strings.Join(parts, ",")
+}
 
 // MakeDiskFile writes a file of random bytes, and to the device: reads past the
 // page cache must find it there.

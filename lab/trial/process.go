@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,12 +169,4 @@ func (s *server) probe(ctx context.Context, act string) (sensor.ProbeResult, err
 	var res sensor.ProbeResult
 	err := s.ask(ctx, http.MethodPost, "/probe/"+act, &res)
 	return res, err
-}
-
-func cpuList(cpus []int) string {
-	var parts []string
-	for _, c := range cpus {
-		parts = append(parts, strconv.Itoa(c))
-	}
-	return strings.Join(parts, ",")
 }

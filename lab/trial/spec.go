@@ -55,8 +55,9 @@ type Spec struct {
 	Binary string
 	// WorkDir is a folder for the server's files, made and removed by the trial.
 	WorkDir string
-	// DiskFile is what echo reads from.
-	DiskFile string
+	// DiskFile is what echo reads from, made by the lab if NeedsDiskFile.
+	DiskFile      string
+	NeedsDiskFile bool
 }
 
 // Mix is how many of a game's requests are of each kind, by weight.

@@ -181,7 +181,7 @@ func (s *Spec) serverArgs() []string {
 	}
 	a := []string{s.Binary, "serve", "--json", "--model", model, "--files", files, "--workload", s.Workload, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
 	if len(s.ServerCPUs) > 0 {
-		a = append(a, "--cpus", cpuList(s.ServerCPUs))
+		a = append(a, "--cpus", CPUList(s.ServerCPUs))
 	}
 	if s.ProbeFor > 0 {
 		a = append(a, "--probe")
@@ -196,7 +196,7 @@ func (s *Spec) loadBase(target string) []string {
 	a := []string{s.Binary, "load", "--json", "--workload", s.Workload, "--target", target, "--conns", strconv.Itoa(s.Conns),
 		"--seed", strconv.FormatUint(s.Seed, 10), "--drain", drainFor.String()}
 	if len(s.LoadCPUs) > 0 {
-		a = append(a, "--cpus", cpuList(s.LoadCPUs))
+		a = append(a, "--cpus", CPUList(s.LoadCPUs))
 	}
 	if m := s.Mix; m != (Mix{}) {
 		a = append(a, "--moves", strconv.Itoa(m.Moves), "--chats", strconv.Itoa(m.Chats), "--pings", strconv.Itoa(m.Pings), "--saves", strconv.Itoa(m.Saves))

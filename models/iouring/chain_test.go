@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	srt "github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/conformance"
 )
 
 // A program of the test: registers 0 and 1 take descriptors, 6 and 7 say whether
@@ -197,7 +198,7 @@ func (p *program) String() string {
 // TestChainsEqualPlainCalls runs random programs by the ring and, in a twin
 // folder, by plain calls.
 func TestChainsEqualPlainCalls(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	programs := 400
 	if testing.Short() {
 		programs = 100

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	srt "github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/conformance"
 )
 
 func random(seed uint64, n int) []byte {
@@ -27,7 +28,7 @@ func random(seed uint64, n int) []byte {
 // TestBuffersRunOut has more connections with more to say than there are receive
 // buffers, entries and room for completions.
 func TestBuffersRunOut(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, d := serve(t, srt.Options{RingEntries: 4, RingBuffers: 2, RingBufferBytes: 64}, echo())
 	const conns, size = 20, 32 << 10
 	done := make(chan bool, 2*conns)
@@ -53,7 +54,7 @@ func TestBuffersRunOut(t *testing.T) {
 // TestPauseKeepsOrder pauses and resumes at random while bytes come in: what the
 // kernel had received before the receive was cancelled is neither lost nor late.
 func TestPauseKeepsOrder(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	const size = 1 << 20
 	paused := 0
 	var got []byte
@@ -92,7 +93,7 @@ func TestPauseKeepsOrder(t *testing.T) {
 
 // TestAcceptWaitsForDescriptors: when they run out, accepting goes on later by itself.
 func TestAcceptWaitsForDescriptors(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	defer unix.Close(fd)
@@ -162,7 +163,7 @@ func TestNewLeavesNothingBehind(t *testing.T) {
 		"cannot bind a thread to": {CPUs: []int{1023}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			checkLeaks(t)
+			conformance.CheckLeaks(t)
 			o.Listen = "127.0.0.1:0"
 			v, err := srt.New(o, func(s *srt.Shard) (srt.Driver, error) {
 				if s.Index() == 2 {
@@ -182,7 +183,7 @@ func TestStopCutsOff(t *testing.T) {
 	if err := Probe(); err != nil {
 		t.Skipf("model refused: %v", err)
 	}
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, err := srt.New(srt.Options{Listen: "127.0.0.1:0"}, New)
 	require.NoError(t, err)
 	require.NoError(t, v.Start(func(*srt.Shard) (srt.App, error) { return echo(), nil }))

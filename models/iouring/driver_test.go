@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime/pprof"
 	"testing"
 	"time"
 
@@ -173,26 +171,6 @@ func (c client) read(t testing.TB, p []byte) {
 		}
 		p = p[n:]
 	}
-}
-
-// checkLeaks fails the test if it leaves descriptors or goroutines behind.
-func checkLeaks(t *testing.T) {
-	files, routines := openFiles(t), pprof.Lookup("goroutine").Count()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(patience)
-		for openFiles(t) > files || pprof.Lookup("goroutine").Count() > routines {
-			if time.Now().After(deadline) {
-				t.Fatalf("leaked: %d descriptors, were %d; %d goroutines, were %d", openFiles(t), files, pprof.Lookup("goroutine").Count(), routines)
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
-}
-
-func openFiles(t *testing.T) int {
-	names, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(names)
 }
 
 // BenchmarkEcho sends one message on each of n connections, then reads the n

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	srt "github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/conformance"
 )
 
 func imm(fd int) srt.Arg { return srt.Imm(int64(fd)) }
@@ -27,7 +28,7 @@ func pair(t testing.TB, kind int) [2]int {
 // TestCancelEndsWaits: every op that may wait for ever is interrupted, whether or
 // not its descriptor is nonblocking.
 func TestCancelEndsWaits(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, _ := serve(t, srt.Options{}, echo())
 	for _, kind := range []int{0, unix.SOCK_NONBLOCK} {
 		p := pair(t, kind)
@@ -63,7 +64,7 @@ func TestCancelEndsWaits(t *testing.T) {
 // TestAnswersArePlainOnes has arguments for which the ring's own answer differs
 // from the plain call's.
 func TestAnswersArePlainOnes(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, _ := serve(t, srt.Options{}, echo())
 	p := pair(t, unix.SOCK_NONBLOCK)
 	half := pair(t, 0)
@@ -92,7 +93,7 @@ func TestAnswersArePlainOnes(t *testing.T) {
 // TestPollWaitsForWhatWasAsked: the end of the peer's stream alone, which the ring
 // reports unasked, does not end a poll for urgent data.
 func TestPollWaitsForWhatWasAsked(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, d := serve(t, srt.Options{}, echo())
 	p := pair(t, 0)
 	require.NoError(t, unix.Shutdown(p[1], unix.SHUT_WR))
@@ -110,7 +111,7 @@ func TestPollWaitsForWhatWasAsked(t *testing.T) {
 
 // TestFilesLink: the ops of a save are submitted as few chains, not one by one.
 func TestFilesLink(t *testing.T) {
-	checkLeaks(t)
+	conformance.CheckLeaks(t)
 	v, d := serve(t, srt.Options{}, echo())
 	dir := t.TempDir()
 	tmp, name := srt.CPath(dir+"/tmp"), srt.CPath(dir+"/name")

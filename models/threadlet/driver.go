@@ -6,7 +6,6 @@ package threadlet
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -56,20 +55,14 @@ func New(s *srt.Shard) (srt.Driver, error) {
 		p.Close()
 		return nil, err
 	}
-	raiseProcs(s)
+	// Each thread of the pools has a P: one that comes out of a system call needs
+	// it at once, and one that is blocked in a call keeps its own until the
+	// scheduler's monitor takes it, up to 10 ms later.
+	srt.RaiseProcs(s.Shards()*(1+s.Options().Standbys) + 2)
 	name, _ := d.pool.Detector()
 	d.announceAll = name == threadlet.DetectorExplicit
 	p.BeforeSleep = d.pool.Idle
 	return d, nil
-}
-
-// raiseProcs lets each thread of the pools have a P: one that comes out of a
-// system call needs one at once, and one that is blocked in a call keeps its own
-// until the scheduler's monitor takes it, up to 10 ms later.
-func raiseProcs(s *srt.Shard) {
-	if want := s.Shards()*(1+s.Options().Standbys) + 2; runtime.GOMAXPROCS(0) < want {
-		runtime.GOMAXPROCS(want)
-	}
 }
 
 var probe = sync.OnceValue(func() error {

@@ -45,7 +45,7 @@ func Run(t *testing.T, open Open, skip error) {
 		{"no-allocations", s.allocs}, {"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			checkLeaks(t) // registered first, so that it runs after all cleanups
+			CheckLeaks(t) // registered first, so that it runs after all cleanups
 			part.run(t)
 		})
 	}
@@ -174,8 +174,9 @@ func statsOf(t *testing.T, v *runtime.Server) runtime.Stats {
 	return st
 }
 
-// checkLeaks fails the test if it leaves descriptors or goroutines behind.
-func checkLeaks(t *testing.T) {
+// CheckLeaks fails the test if it leaves descriptors or goroutines behind. Call
+// it first, so that it looks after all other cleanups.
+func CheckLeaks(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // Go's netpoller opens its own descriptors once
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
