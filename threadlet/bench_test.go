@@ -56,6 +56,9 @@ func BenchmarkTakeover(b *testing.B) {
 	}{
 		{"announced/read", DetectorExplicit, true, read},
 		{"announced+switch/read", DetectorSwitch, true, read},
+		{"announced+idle/read", DetectorIdle, true, read},
+		{"idle/read", DetectorIdle, false, read},
+		{"idle/nanosleep", DetectorIdle, false, sleep},
 		{"switch/read", DetectorSwitch, false, read},
 		{"switch/nanosleep", DetectorSwitch, false, sleep},
 		{"timer/read", DetectorTimer, false, read},
@@ -66,7 +69,7 @@ func BenchmarkTakeover(b *testing.B) {
 				place = "unbound"
 			}
 			b.Run(c.name+"/"+place, func(b *testing.B) {
-				needDetector(b, c.detector)
+				needDetector(b, c.detector, cpu)
 				r := &relay{announce: c.announce, block: c.block, rounds: b.N}
 				r.run(b, Config{CPU: cpu, Standbys: 2, Detector: c.detector})
 			})
@@ -114,7 +117,7 @@ func (r *relay) report(b *testing.B) {
 	b.ReportMetric(float64(len(r.latencies))/float64(b.N), "taken/op")
 	stats := r.pool.Stats()
 	b.ReportMetric(float64(stats.FalseAlarms)/float64(b.N), "false/op")
-	if own := stats.LatencyNs[BySwitch]; own.Count() > 0 {
+	if own := stats.LatencyNs[r.ownReason()]; own.Count() > 0 {
 		b.ReportMetric(float64(own.QuantileNs(0.5)), "own-p50-ns") // from the kernel's switch-out to the claim
 	}
 }
@@ -149,4 +152,11 @@ func (r *relay) release() {
 	r.pool.Idle()
 	_, _ = unix.Read(r.home, make([]byte, 8))
 	r.outstanding = false
+}
+
+func (r *relay) ownReason() Reason {
+	if r.pool.det.name() == DetectorIdle {
+		return ByIdle
+	}
+	return BySwitch
 }

@@ -26,13 +26,13 @@ func competitor(t testing.TB, cpu int) {
 // process on the CPU.
 func BenchmarkBusyHead(b *testing.B) {
 	for _, competed := range []bool{false, true} {
-		for _, d := range []string{DetectorExplicit, DetectorSwitch, DetectorTimer} {
+		for _, d := range []string{DetectorExplicit, DetectorIdle, DetectorSwitch, DetectorTimer} {
 			name := d + "/alone"
 			if competed {
 				name = d + "/competed"
 			}
 			b.Run(name, func(b *testing.B) {
-				needDetector(b, d)
+				needDetector(b, d, anyCPU(b))
 				cpu := anyCPU(b)
 				if competed {
 					competitor(b, cpu)

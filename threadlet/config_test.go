@@ -17,7 +17,7 @@ func TestOpenRefuses(t *testing.T) {
 		{Config{CPU: -1, Loop: loop, Standbys: 128}, "Config.Standbys is 128"},
 		{Config{CPU: -2, Loop: loop, Standbys: 1}, "Config.CPU is -2"},
 		{Config{CPU: 1023, Loop: loop, Standbys: 1}, "Config.CPU 1023 is not among"},
-		{Config{CPU: -1, Loop: loop, Standbys: 1, Detector: "psychic"}, `Config.Detector "psychic" is unknown (auto, switch, timer, explicit)`},
+		{Config{CPU: -1, Loop: loop, Standbys: 1, Detector: "psychic"}, `Config.Detector "psychic" is unknown (auto, idle, switch, timer, explicit)`},
 	} {
 		_, err := Open(c.cfg)
 		require.ErrorContains(t, err, c.says)
@@ -34,7 +34,7 @@ func TestDetectorSaysWhy(t *testing.T) {
 	p, err = Open(Config{CPU: -1, Standbys: 1, Loop: func() {}})
 	require.NoError(t, err)
 	name, why = p.Detector()
-	if _, _, err := chooseDetector(DetectorSwitch); err != nil {
+	if _, _, err := chooseDetector(DetectorSwitch, -1); err != nil {
 		require.Equal(t, DetectorTimer, name)
 		require.Contains(t, why, "perf_event_open")
 	} else {

@@ -10,10 +10,13 @@ import (
 // itself. A new detector is one file with one of these and a line in candidates.
 type detector interface {
 	name() string
-	// probe says why this detector cannot work here, or nil. Any thread; leaves nothing open.
-	probe() error
+	// probe says why this detector cannot work for a pool on processor cpu (-1: any), or nil. Any thread; leaves nothing open.
+	probe(cpu int) error
 	// attach prepares thread t to be observed, on t's own thread, before it is ever head. Not watched yet.
 	attach(t *thread, g *gate) error
+	// start is called when all threads are attached, before there is a head; stop when all threads of the pool are out.
+	start(p *Pool) error
+	stop()
 	// watch and unwatch switch observation of t on and off, on t's own thread. They are called in turn.
 	watch(t *thread)
 	unwatch(t *thread)
@@ -23,6 +26,8 @@ type detector interface {
 	// mark and blockedSince tell whether t blocked since the mark was taken. t's own thread, while watched.
 	mark(t *thread) uint64
 	blockedSince(t *thread, mark uint64) bool
+	// claimedAtNs is when the head that this detector claimed had blocked. The standby that has just accepted the claim.
+	claimedAtNs() int64
 	// reason is what the takeover from old is booked under.
 	reason(old *thread, why causes) Reason
 	// periodNs is the interval at which a standby looks at a busy head unasked; 0 for never.
@@ -34,17 +39,25 @@ type detector interface {
 // DetectorAuto and so on are the values of Config.Detector.
 const (
 	DetectorAuto     = "auto"     // the first in this list that the kernel permits
+	DetectorIdle     = "idle"     // a watcher thread gets the processor when the head leaves it
 	DetectorSwitch   = "switch"   // perf context-switch records wake a standby
 	DetectorTimer    = "timer"    // a standby samples the head's state
 	DetectorExplicit = "explicit" // only HandOver
 )
 
 func candidates() []detector {
-	return []detector{&switchDetector{}, &timerDetector{}, explicitDetector{}}
+	return append(idleDetectors(), &switchDetector{}, &timerDetector{}, explicitDetector{})
 }
 
+// noWatcher is for detectors that have no thread of their own and so claim for nobody.
+type noWatcher struct{}
+
+func (noWatcher) start(*Pool) error  { return nil }
+func (noWatcher) stop()              {}
+func (noWatcher) claimedAtNs() int64 { return 0 }
+
 // chooseDetector returns the detector and, as text, why it and not another.
-func chooseDetector(wanted string) (detector, string, error) {
+func chooseDetector(wanted string, cpu int) (detector, string, error) {
 	if wanted == "" {
 		wanted = DetectorAuto
 	}
@@ -55,7 +68,7 @@ func chooseDetector(wanted string) (detector, string, error) {
 		if wanted != DetectorAuto && wanted != d.name() {
 			continue
 		}
-		err := d.probe()
+		err := d.probe(cpu)
 		if err == nil {
 			return d, whyChosen(wanted, refused), nil
 		}

@@ -14,6 +14,7 @@ const nameMax = 15 // TASK_COMM_LEN - 1, PR_SET_NAME(2const)
 const (
 	schedOther = 0
 	schedBatch = 3
+	schedIdle  = 5
 )
 
 // dress is what a thread wore before it joined the pool.
@@ -56,12 +57,14 @@ func (t *thread) tearDown() {
 }
 
 func (t *thread) setName() {
-	suffix := fmt.Sprintf("-tl%d", t.index)
-	name := t.pool.cfg.Name
-	name = name[:min(len(name), nameMax-len(suffix))] + suffix
 	var buf [nameMax + 1]byte
-	copy(buf[:nameMax], name)
+	copy(buf[:nameMax], t.pool.threadName(fmt.Sprintf("-tl%d", t.index)))
 	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&buf[0])), 0, 0, 0)
+}
+
+// threadName is the pool's name, cut so that the suffix fits.
+func (p *Pool) threadName(suffix string) string {
+	return p.cfg.Name[:min(len(p.cfg.Name), nameMax-len(suffix))] + suffix
 }
 
 func (t *thread) bind() error {
@@ -90,10 +93,18 @@ func (t *thread) setBatch(on bool) {
 	if on {
 		class = schedBatch
 	}
-	var priority int32
-	// Raw: it does not block. If it is forbidden the pool works all the same, with more false alarms.
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&priority)))
-	if errno == 0 {
+	// If it is forbidden the pool works all the same, with more false alarms.
+	if setClass(0, class) == nil {
 		t.batch = on
 	}
+}
+
+// setClass sets the scheduling class of thread tid, 0 for the calling one. Raw: it does not block.
+func setClass(tid int, class uintptr) error {
+	var priority int32
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), class, uintptr(unsafe.Pointer(&priority)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }

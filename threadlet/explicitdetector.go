@@ -1,10 +1,10 @@
 package threadlet
 
 // explicitDetector detects nothing: the role changes hands by HandOver alone.
-type explicitDetector struct{}
+type explicitDetector struct{ noWatcher }
 
 func (explicitDetector) name() string                                { return DetectorExplicit }
-func (explicitDetector) probe() error                                { return nil }
+func (explicitDetector) probe(int) error                             { return nil }
 func (explicitDetector) attach(*thread, *gate) error                 { return nil }
 func (explicitDetector) watch(*thread)                               {}
 func (explicitDetector) unwatch(*thread)                             {}

@@ -9,13 +9,13 @@ import (
 
 // onRing runs f on a locked thread with a primed ring.
 func onRing(t *testing.T, f func(r *perfRing)) {
-	needDetector(t, DetectorSwitch)
+	needDetector(t, DetectorSwitch, -1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		r, err := openPerfRing()
+		r, err := openPerfRing(wakesByPair)
 		if err != nil {
 			t.Error(err)
 			return

@@ -60,7 +60,7 @@ func Open(cfg Config) (*Pool, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	det, why, err := chooseDetector(cfg.Detector)
+	det, why, err := chooseDetector(cfg.Detector, cfg.CPU)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,9 @@ func (p *Pool) Run() error {
 	for _, t := range p.threads {
 		err = errors.Join(err, t.err)
 	}
+	if err == nil {
+		err = p.det.start(p)
+	}
 	if err != nil {
 		p.Stop()
 	}
@@ -151,6 +154,7 @@ func (p *Pool) closeAfterRun() {
 	p.stopping.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.det.stop()
 	for _, t := range p.threads {
 		p.det.detach(t)
 	}

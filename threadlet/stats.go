@@ -7,15 +7,16 @@ type Reason int
 
 const (
 	Announced  Reason = iota // HandOver
+	ByIdle                   // the watcher of the idle detector got the head's processor
 	BySwitch                 // a perf switch record woke a standby
 	ByTimer                  // the timer detector sampled a blocked head
-	ByBackstop               // the switch detector's timed check: a wake-up was missed
+	ByBackstop               // the timed check behind the idle and switch detectors: they missed it, or did not get the processor
 	ByReturn                 // a thread came home and found the head blocked, for want of a free standby until then
 	numReasons
 )
 
 func (r Reason) String() string {
-	return [...]string{"announced", "switch", "timer", "backstop", "return"}[r]
+	return [...]string{"announced", "idle", "switch", "timer", "backstop", "return"}[r]
 }
 
 // Stats is what a pool has counted since Open.
@@ -27,7 +28,7 @@ type Stats struct {
 	FalseAlarms      uint64 // a standby was woken by the detector and there was nothing to take over
 	FalsePreempted   uint64 // of these: the head was in a body, but not blocked (preempted, or running again)
 
-	// LatencyNs is the time from the announcement (Announced), or from the kernel's switch-out (BySwitch and
+	// LatencyNs is the time from the announcement (Announced), or from the kernel's switch-out (ByIdle, BySwitch,
 	// ByBackstop), to the new head about to run its loop. The timer detector does not know when the block began.
 	LatencyNs [numReasons]Histogram
 
@@ -41,7 +42,7 @@ func (s *Stats) Announced() uint64 { return s.Takeovers[Announced] }
 // Detected is the number of takeovers from blocks that nobody announced.
 func (s *Stats) Detected() uint64 {
 	var n uint64
-	for r := BySwitch; r < numReasons; r++ {
+	for r := ByIdle; r < numReasons; r++ {
 		n += s.Takeovers[r]
 	}
 	return n

@@ -126,7 +126,7 @@ func TestTakeoverAgainstLeaveAndHandOver(t *testing.T) {
 func TestNoTakeoverFromPreemption(t *testing.T) {
 	for _, d := range detecting {
 		t.Run(d, func(t *testing.T) {
-			needDetector(t, d)
+			needDetector(t, d, anyCPU(t))
 			cpu := anyCPU(t)
 			competitor(t, cpu)
 			var preempted, blocked [60]int64

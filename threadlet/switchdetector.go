@@ -6,16 +6,16 @@ import "runtime"
 const backstopNs = 1_000_000
 
 // switchDetector wakes a standby by the perf switch records of the head's thread.
-type switchDetector struct{}
+type switchDetector struct{ noWatcher }
 
 func (*switchDetector) name() string { return DetectorSwitch }
 
-func (*switchDetector) probe() error {
+func (*switchDetector) probe(int) error {
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		r, err := openPerfRing()
+		r, err := openPerfRing(wakesByPair)
 		if err == nil {
 			err = r.close()
 		}
@@ -25,7 +25,7 @@ func (*switchDetector) probe() error {
 }
 
 func (d *switchDetector) attach(t *thread, g *gate) error {
-	r, err := openPerfRing()
+	r, err := openPerfRing(wakesByPair)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (t *thread) run() {
 func (p *Pool) endIfHead(t *thread) bool {
 	for {
 		w := word(p.word.Load())
-		if w.thread() != t.index || w.state() == offered || w.state() == ended {
+		if w.thread() != t.index || w.vacant() || w.state() == ended {
 			return false
 		}
 		// Fails only if Loop returned inside a body and a standby took over just now.
@@ -125,11 +125,15 @@ func (t *thread) tryTake(why causes) bool {
 	// detector saw lies inside this very body.
 	w := word(p.word.Load())
 	switch w.state() {
-	case offered:
+	case offered, claimed:
 		if !p.word.CompareAndSwap(uint64(w), uint64(w.accept(t.index))) {
 			return false
 		}
-		t.book(Announced, p.threads[w.thread()].offeredAtNs)
+		if w.state() == claimed {
+			t.book(ByIdle, p.det.claimedAtNs())
+		} else {
+			t.book(Announced, p.threads[w.thread()].offeredAtNs)
+		}
 		return true
 	case inBody:
 		sinceNs, blocked := p.det.blocked(p.threads[w.thread()], w, why)

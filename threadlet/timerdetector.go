@@ -14,12 +14,13 @@ const timerPeriodNs = 500_000
 // timerDetector has a standby look at the head at a fixed interval: a body that is the same as at the last look and whose
 // thread is not runnable (state in /proc/self/task/TID/stat, proc_pid_stat(5)) is blocked. It needs no permission.
 type timerDetector struct {
+	noWatcher
 	seen atomic.Uint64 // the word at the last look; atomic because looks happen on different threads
 }
 
 func (*timerDetector) name() string { return DetectorTimer }
 
-func (*timerDetector) probe() error {
+func (*timerDetector) probe(int) error {
 	fd, err := openStat(unix.Gettid())
 	if err != nil {
 		return err

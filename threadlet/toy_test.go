@@ -178,7 +178,7 @@ func eachSetting(t *testing.T, detectors []string, f func(t *testing.T, cfg Conf
 				place = "oneCPU"
 			}
 			t.Run(d+"/"+place, func(t *testing.T) {
-				needDetector(t, d)
+				needDetector(t, d, cpu)
 				f(t, Config{CPU: cpu, Standbys: 3, Detector: d})
 			})
 		}
@@ -186,12 +186,12 @@ func eachSetting(t *testing.T, detectors []string, f func(t *testing.T, cfg Conf
 }
 
 var (
-	detecting = []string{DetectorSwitch, DetectorTimer}
-	allKinds  = []string{DetectorSwitch, DetectorTimer, DetectorExplicit}
+	detecting = []string{DetectorIdle, DetectorSwitch, DetectorTimer}
+	allKinds  = []string{DetectorIdle, DetectorSwitch, DetectorTimer, DetectorExplicit}
 )
 
-func needDetector(t testing.TB, name string) {
-	if _, _, err := chooseDetector(name); err != nil {
+func needDetector(t testing.TB, name string, cpu int) {
+	if _, _, err := chooseDetector(name, cpu); err != nil {
 		t.Skipf("missing kernel feature for detector %s: %v", name, err)
 	}
 }

@@ -20,6 +20,8 @@ const (
 	inBody
 	// offered: there is no head; the first standby that comes by becomes it.
 	offered
+	// claimed: as offered, but the head did not give the role away: the watcher of the idle detector saw it blocked.
+	claimed
 	// ended: the loop ended for good. Final.
 	ended
 )
@@ -56,7 +58,14 @@ func (w word) offer() word { return w.nextEpoch().withState(offered) }
 // take makes thread i the head in a new epoch.
 func (w word) take(i int) word { return w.nextEpoch().withThread(i).withState(running) }
 
-// accept makes thread i the head of the epoch that offer began.
+// claim takes the role from a blocked head for a standby that is still to come: a new epoch without a head. (The watcher does
+// this in assembly; so the model of the protocol and the tests have the same thing to hold it to.)
+func (w word) claim() word { return w.nextEpoch().withState(claimed) }
+
+// vacant says that there is no head: the next standby becomes it.
+func (w word) vacant() bool { return w.state() == offered || w.state() == claimed }
+
+// accept makes thread i the head of the epoch that offer or claim began.
 func (w word) accept(i int) word { return w.withThread(i).withState(running) }
 
 func (w word) withThread(i int) word { return w&^threadMask | word(i)<<threadShift }

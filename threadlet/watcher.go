@@ -1,0 +1,138 @@
+//go:build amd64 || arm64
+
+package threadlet
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The watcher of the idle detector is a thread of class SCHED_IDLE, bound to the head's processor and always runnable while
+// the head runs bodies. The kernel gives it the processor when the head leaves it, so that nobody has to be woken to notice a
+// block. It reads the newest record of the head's ring; if that is a block, and the word says inBody, it reserves a standby,
+// claims by compare-and-swap, wakes a standby, and yields. Otherwise it yields at once.
+//
+// It is a thread of our own and not Go's: as a goroutine it would hold a P while it waits for a processor that it may not
+// get for long, and garbage collection would wait for it. So it runs a few instructions of assembly, has all signals
+// blocked, uses no stack, knows neither g nor TLS, and leaves by exit. What it touches is in watch, which lives until it has left.
+
+// watch is what the watcher and the heads share. The assembly knows its layout by go_asm.h.
+type watch struct {
+	word   *atomic.Uint64 // Pool.word
+	free   *atomic.Int32  // Pool.free
+	rings  *ringView      // by index of the thread
+	one    uint64         // what is written to wakeFd
+	wakeFd int32          // the gate's offer eventfd
+
+	// command is stored by the head (watch, sleep), by the watcher (sleep, at the bound) and by stop. The watcher sets
+	// asleep and then looks at command again; who changes command looks at asleep afterwards: one of the two sees the other.
+	command atomic.Uint32
+	asleep  atomic.Uint32
+	// claimedAtNs is when the head that was claimed had blocked. Written before the claim, read by who accepts it.
+	claimedAtNs int64
+	// tid is the kernel's: stored before the thread runs, cleared with a futex wake when the thread is gone (CLONE_CHILD_CLEARTID).
+	tid atomic.Uint32
+	// stack is not used. It is there so that the thread does not share another's.
+	stack [64]byte
+}
+
+// ringView is what the watcher needs of a perfRing.
+type ringView struct {
+	head *uint64
+	data unsafe.Pointer
+	mask uint64
+}
+
+const (
+	commandSleep = 0
+	commandWatch = 1
+	commandStop  = 2
+
+	// futex(2); x/sys does not name them.
+	futexWait        = 0
+	futexWakePrivate = 1 | 128
+	futexWaitPrivate = 0 | 128
+
+	cloneFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
+		unix.CLONE_SYSVSEM | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
+)
+
+// cloneWatcher starts the watcher of w; the thread inherits class, processors and blocked signals. Negative: an errno. Not
+// noescape: w must not be on a stack, which may move.
+func cloneWatcher(w *watch, stackTop uintptr) (tid int64)
+
+// start runs the watcher on cpu, asleep until wake. Errors name what the kernel refused.
+func (w *watch) start(cpu int, name string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if errno := w.clone(); errno != 0 {
+		return fmt.Errorf("watcher: clone of a thread: %w (a seccomp filter?)", errno)
+	}
+	tid := int(w.tid.Load())
+	_ = os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", tid), []byte(name), 0) // for ps and top
+	var set unix.CPUSet
+	set.Set(cpu)
+	err := unix.SchedSetaffinity(tid, &set)
+	if err == nil {
+		err = setClass(tid, schedIdle)
+	}
+	if err != nil {
+		w.stop()
+		return fmt.Errorf("watcher: class SCHED_IDLE on processor %d: %w", cpu, err)
+	}
+	return nil
+}
+
+// clone makes the thread with all signals blocked, which it inherits.
+func (w *watch) clone() unix.Errno {
+	const setSize = 8
+	all, old := ^uint64(0), uint64(0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), setSize, 0, 0)
+	tid := cloneWatcher(w, (uintptr(unsafe.Pointer(w))+unsafe.Offsetof(w.stack)+unsafe.Sizeof(w.stack))&^15)
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, setSize, 0, 0)
+	if tid < 0 {
+		return unix.Errno(-tid)
+	}
+	return 0
+}
+
+// wake has the watcher look from now on. The head; two atomic operations, and a system call if the watcher sleeps.
+func (w *watch) wake() { w.order(commandWatch) }
+
+// rest lets the watcher go to sleep when it next gets the processor. The head; one atomic operation.
+func (w *watch) rest() { w.command.Store(commandSleep) }
+
+func (w *watch) order(command uint32) {
+	w.command.Store(command)
+	if w.asleep.Load() != 0 {
+		// Raw: a futex wake does not block.
+		_, _, _ = unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.command)), futexWakePrivate, 1)
+	}
+}
+
+// stop ends the thread and waits until it is gone, or for stopNs if others keep the processor from it. True: it is gone,
+// and what it touches may be freed.
+func (w *watch) stop() (gone bool) {
+	w.order(commandStop)
+	if tid := w.tid.Load(); tid != 0 {
+		_ = setClass(int(tid), schedOther) // where it is permitted it need not wait for an idle moment
+	}
+	for begin := time.Now(); ; {
+		tid := w.tid.Load()
+		left := stopNs - int64(time.Since(begin))
+		if tid == 0 || left <= 0 {
+			return tid == 0
+		}
+		timeout := unix.NsecToTimespec(left)
+		// Not a private futex: the kernel's wake at a thread's end is not.
+		_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.tid)), futexWait, uintptr(tid), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	}
+}
+
+const stopNs = 2_000_000_000
