@@ -158,6 +158,9 @@ func (p *Prepared) Run(ctx context.Context) error {
 	if err := p.makeDiskFile(work); err != nil {
 		return err
 	}
+	if err := p.makeLedger(work); err != nil {
+		return err
+	}
 	for i := range p.specs {
 		s := &p.specs[i]
 		p.tell(i, s, nil)
@@ -198,6 +201,27 @@ func (p *Prepared) makeDiskFile(dir string) error {
 			}
 		}
 		s.DiskFile = path
+	}
+	return nil
+}
+
+// makeLedger makes the ledger that the trials' servers keep, if any do: one for
+// all, so that a query does the same work in each.
+func (p *Prepared) makeLedger(dir string) error {
+	path := filepath.Join(dir, "ledger")
+	made := false
+	for i := range p.specs {
+		s := &p.specs[i]
+		if s.LedgerQuery == 0 {
+			continue
+		}
+		if !made {
+			if err := trial.MakeLedger(path, s.LedgerQuery); err != nil {
+				return err
+			}
+			made = true
+		}
+		s.Ledger = path
 	}
 	return nil
 }

@@ -23,13 +23,14 @@ func BenchmarkEcho(b *testing.B) {
 			if err := models.Refused(name); err != nil {
 				b.Skip(err)
 			}
-			benchmarkEcho(b, name, 64)
+			benchmarkEcho(b, name, 64, runtime.Options{})
 		})
 	}
 }
 
-func benchmarkEcho(b *testing.B, model string, n int) {
-	srv, err := models.Open(model, runtime.Options{Listen: "127.0.0.1:0"})
+func benchmarkEcho(b *testing.B, model string, n int, o runtime.Options) {
+	o.Listen = "127.0.0.1:0"
+	srv, err := models.Open(model, o)
 	if err == nil {
 		err = srv.Start(echo.Config{}.NewApp)
 	}

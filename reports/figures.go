@@ -39,6 +39,12 @@ var curveTopics = []topic{
 	{"CPU, cache and memory", []string{result.CPUPerOp, result.CacheMissesPerOp, result.RSS}},
 }
 
+var bodiesTopics = []topic{
+	{"Latency of the pings", []string{result.LatencyP50, result.LatencyP99, result.LatencyP999}},
+	{"Context switches and garbage collection", []string{result.SwitchesVoluntaryPerOp, result.SwitchesInvoluntaryPerOp, result.GCCycles}},
+	{"CPU and memory", []string{result.CPUPerOp, result.RSS}},
+}
+
 // hints say what a figure is to be looked at for, beyond who is first.
 var hints = map[string]string{
 	result.LatencyP50:               "Counted from the intended send time, so waiting behind others is in it.",
@@ -65,7 +71,11 @@ var cacheHints = map[string]string{
 // sections are the figures of a view.
 func (v *view) sections(lk map[string]look) []section {
 	topics := mixTopics
-	if v.Factor != "" {
+	switch v.Factor {
+	case "":
+	case rankings:
+		topics = bodiesTopics
+	default:
 		topics = curveTopics
 	}
 	var out []section
@@ -104,6 +114,9 @@ func (v *view) sections(lk map[string]look) []section {
 func (v *view) factorLabel() string {
 	if v.Factor == blockingShare {
 		return "share of blocking requests"
+	}
+	if v.Factor == rankings {
+		return "rankings per second"
 	}
 	return strings.ReplaceAll(v.Factor, "_", " ")
 }

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -92,7 +93,34 @@ func mixTrial(rng *rand.Rand, model string, round int) result.Trial {
 	common(rng, &trial, c, 1)
 	trial.Metrics[result.Throughput] = result.Of(5000*jitter(rng, 0.001), "1/s", result.SourceLoad)
 	trial.Metrics[result.Offered] = result.Of(5000, "1/s", result.SourceLoad)
+	trial.Blocks = fixtureBlocks(model)
 	return trial
+}
+
+// fixtureBlocks is a profile of each sort: some blocks, none, many places, none
+// to be had.
+func fixtureBlocks(model string) *result.Blocks {
+	counting := "blocks over 1ms are counted; shorter ones, too, and all exactly, while the kernel's switch records are read (for 0.9s)"
+	site := func(kind, where, call string, n uint64, p50, max float64) result.BlockSite {
+		return result.BlockSite{Kind: kind, Where: where, Call: call, Count: n, TotalUs: float64(n) * p50, P50Us: p50, MaxUs: max}
+	}
+	save := site(result.BlockCallback, "server.(*App).save save.go:118", "os.(*File).Sync", 17, 4012, 4330)
+	switch model {
+	case "nonblock":
+		return &result.Blocks{Counting: counting, Sites: []result.BlockSite{save,
+			site(result.BlockStall, "world.(*World).Tick world.go:77", "", 3, 1410, 2250),
+			site(result.BlockCallback, "(Data of *server.App, line not sampled)", "", 9, 38, 61)}}
+	case "iouring":
+		return &result.Blocks{Counting: counting}
+	case "threadlet":
+		b := &result.Blocks{Counting: "every block is counted, by the kernel's switch records; those over 1ms get a line", More: 2, MoreUs: 812}
+		b.Sites = append(b.Sites, site(result.BlockBody, "store.(*Store).save save.go:64", "fsync (op 3)", 1204, 161, 2810), save)
+		for i := range 8 {
+			b.Sites = append(b.Sites, site(result.BlockBody, fmt.Sprintf("store.(*Store).load load.go:%d", 40+i), "pread (op 1)", 5, 55-float64(i), 80))
+		}
+		return b
+	}
+	return &result.Blocks{Unavailable: "the server's block profile is off"}
 }
 
 func curveTrial(rng *rand.Rand, model string, round int, share string) result.Trial {

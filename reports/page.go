@@ -21,7 +21,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"nb
 
 // noBreak keeps a figure and its unit on one line.
 func noBreak(s string) string {
-	return strings.NewReplacer(" %", "\u00a0%", " µs", "\u00a0µs", " /s", "\u00a0/s", " MiB", "\u00a0MiB").Replace(s)
+	return strings.NewReplacer(" %", "\u00a0%", " µs", "\u00a0µs", " ms", "\u00a0ms", " s,", "\u00a0s,", " /s", "\u00a0/s", " MiB", "\u00a0MiB").Replace(s)
 }
 
 // breakable lets a name break after its underscores.
@@ -59,6 +59,7 @@ type viewPage struct {
 	Sections []sectionPage
 	Table    table
 	Takeover table
+	Blocks   *blockTable
 	Trials   trialTable
 }
 
@@ -103,6 +104,7 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 		vp := viewPage{view: v, ID: fmt.Sprintf("view-%d", i+1), Label: v.label(), Interval: v.levelsOfConfidence()}
 		vp.Table = v.table("Medians with intervals", lk, func(k key) bool { return !isTakeover(k) })
 		vp.Takeover = v.table("Takeovers", lk, isTakeover)
+		vp.Blocks = v.blocks(lk)
 		vp.Trials = v.trialTable(lk)
 		for _, s := range v.sections(lk) {
 			sp := sectionPage{Title: s.Title, Absent: s.Absent}

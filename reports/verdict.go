@@ -45,9 +45,12 @@ type verdict struct {
 func judge(run *result.Run, vs []*view) verdict {
 	var out verdict
 	for _, v := range vs {
-		if v.Factor == "" {
+		switch v.Factor {
+		case "":
 			out.Answers = append(out.Answers, v.mixFindings()...)
-		} else {
+		case rankings:
+			out.Answers = append(out.Answers, v.bodiesFindings()...)
+		default:
 			out.Answers = append(out.Answers, v.curveFindings()...)
 		}
 	}
@@ -96,6 +99,9 @@ func (v *view) at(levelText string) string {
 	}
 	if v.Factor == blockingShare {
 		return ", " + levelText + " % blocking"
+	}
+	if v.Factor == rankings {
+		return ", " + levelText + " rankings a second"
 	}
 	return ", " + v.Factor + " " + levelText
 }

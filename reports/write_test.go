@@ -36,6 +36,7 @@ func TestReportOfAFullRun(t *testing.T) {
 	wellFormed(t, page)
 	selfContained(t, page)
 	for _, want := range []string{"threadlet has the lowest p99 latency", "iouring has the lowest CPU per request",
+		"What blocked the heads", "server.(*App).save save.go:118", "os.(*File).Sync", "nothing held its loop up", "block profile is off",
 		"1 of 95 trials is invalid", "the load process lost its CPU for 212 ms", "tracefs is not mounted",
 		"Synthetic CPU &amp; Co &lt;test&gt;", `--out &#39;runs/it&#39;\&#39;&#39;s here&#39;`, "cache displaced per request (source: probe)"} {
 		require.Contains(t, strings.ReplaceAll(page, "\u00a0", " "), want)

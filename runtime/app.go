@@ -6,7 +6,8 @@ package runtime
 // fields belong to its shard and need no locks. All callbacks of a shard run
 // one at a time, on whichever thread is that shard's head. A callback must not
 // block: it submits a Syslet or a Threadlet instead. If it holds the shard up
-// for longer than Options.StallBudget, Stats.Stalls counts it.
+// for longer than Options.StallBudget, Stats.Stalls counts it, and Server.Blocks
+// names the line.
 type App interface {
 	// Opened reports a new connection. Nothing has been received yet.
 	Opened(c *Conn)

@@ -20,7 +20,7 @@ func (s *Shard) Accepted(fd int, remote netip.AddrPort) *Conn {
 	c.id, c.fd, c.remote = makeConnID(s.index, c.slot, c.gen), fd, remote
 	c.heardNs = s.nowNs
 	s.open++
-	if s.filter != nil && !s.filter.Accept(s, c) {
+	if s.filter != nil && !s.mayAccept(c) {
 		s.unopen(c)
 		return nil
 	}
@@ -33,8 +33,21 @@ func (s *Shard) Accepted(fd int, remote netip.AddrPort) *Conn {
 	if s.opts.IdleTimeout > 0 {
 		s.armSweep()
 	}
+	s.calling(cbOpened)
 	s.app.Opened(c)
+	if s.called() {
+		s.bookCalled(cbOpened, 0)
+	}
 	return c
+}
+
+func (s *Shard) mayAccept(c *Conn) bool {
+	s.calling(cbAccept)
+	ok := s.filter.Accept(s, c)
+	if s.called() {
+		s.bookCalled(cbAccept, 0)
+	}
+	return ok
 }
 
 // unopen takes back a slot whose connection the App never saw.
@@ -99,7 +112,11 @@ func (s *Shard) showUnread(c *Conn) {
 
 func (s *Shard) show(c *Conn, p []byte) int {
 	s.Stats.DataCallbacks++
+	s.calling(cbData)
 	n := s.app.Data(c, p)
+	if s.called() {
+		s.bookCalled(cbData, 0)
+	}
 	if n < 0 || n > len(p) {
 		panic("runtime: App.Data consumed what was not there")
 	}

@@ -52,6 +52,14 @@
 // inside the application. Loop state lives in the shard and its driver, not on a
 // stack; the next head goes on with the next event of the same batch.
 //
+// # Blocks
+//
+// Server.Blocks says what held a head up, by call site, with counts and lengths:
+// "callback, app.go:41 in os.(*File).Sync, 17 blocks, p50 4 ms". What a callback
+// did is a fault of the App; what a body did under the threadlet model is what
+// bodies are for. A server that does not block pays for it a load around each
+// callback. See Options.BlockThreshold and blocks.go.
+//
 // # Limits
 //
 // Unread bytes, unsent bytes, connections, idle time, operations in flight,

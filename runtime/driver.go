@@ -25,6 +25,10 @@ package runtime
 //     answered later, by Shard.Detached, and only then is the Conn used again.
 //   - Identity: events are matched by slot and generation (Conn.ID), never by
 //     descriptor.
+//   - Blocks: a driver whose heads are threads of their own gives the shard a
+//     sensor (SetBlockSensing, SetBlockSensor), and books what blocks in bodies
+//     that it runs in the head's context (BookBlock, BodyRan). What it makes in
+//     the loop it makes by ExecHere.
 //   - A missing feature of the kernel is an error of the factory that names the
 //     feature and the kernel that has it.
 type Driver interface {

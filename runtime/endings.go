@@ -63,7 +63,11 @@ func (s *Shard) sayClosed() {
 	for i := 0; i < len(s.ending); i++ {
 		c := s.ending[i]
 		c.in.release(&s.buffers) // not earlier: a Data callback may look at it still
+		s.calling(cbClosed)
 		s.app.Closed(c, c.reason)
+		if s.called() {
+			s.bookCalled(cbClosed, 0)
+		}
 		c.User, c.ending = nil, false
 		if c.state == connDetached {
 			s.recycleIfDone(c)

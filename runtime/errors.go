@@ -19,4 +19,10 @@ var (
 	ErrNotRunning    = errors.New("runtime: server is not running")
 	ErrModelRefused  = errors.New("runtime: model refused by this system")
 	errDuplicateStop = errors.New("runtime: server was stopped before")
+
+	// ErrGoexit is the error of a Call op or a threadlet's function that called
+	// runtime.Goexit (testing's FailNow does). A driver that runs calls is ready for
+	// the end of its goroutine: it finishes the syslet in a deferred function, and
+	// another goroutine, or the deferred function itself, takes over.
+	ErrGoexit = errors.New("runtime: call ended its goroutine (runtime.Goexit)")
 )

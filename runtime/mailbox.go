@@ -146,7 +146,11 @@ func (s *Shard) takeMail() {
 		for n := len(r.slots); n > 0 && r.pop(&s.letter); n-- {
 			s.Stats.MailReceived++
 			if s.receiver != nil {
+				s.calling(cbMessage)
 				s.receiver.Message(s, from, &s.letter)
+				if s.called() {
+					s.bookCalled(cbMessage, 0)
+				}
 			}
 		}
 	}

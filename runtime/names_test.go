@@ -38,7 +38,7 @@ func TestOptionsNameTheSetting(t *testing.T) {
 		"MailboxSlots": {MailboxSlots: 3}, "MailboxBacklog": {MailboxBacklog: -1}, "RingBuffers": {RingBuffers: 3},
 		"TickInterval": {TickInterval: time.Microsecond}, "Helpers": {Helpers: -1}, "Standbys": {Standbys: -1},
 		"MaxConnsPerAddr": {MaxConnsPerAddr: -1}, "IdleTimeout": {IdleTimeout: -1}, "LingerTimeout": {LingerTimeout: -1},
-		"StallBudget": {StallBudget: -1}, "Backlog": {Backlog: -1},
+		"StallBudget": {StallBudget: -1}, "BlockThreshold": {BlockThreshold: 1}, "Backlog": {Backlog: -1},
 	} {
 		_, err := New(o, nil)
 		require.ErrorIs(t, err, ErrBadOption, name)

@@ -8,7 +8,8 @@ import (
 type OpCode uint8
 
 // The operations. Arguments are listed as the constructors of the same name
-// take them. A result is what the system call returns, or the negated errno.
+// take them. A result is what the system call returns, or the negated errno;
+// where several arguments are wrong, models may name different ones.
 const (
 	OpNop OpCode = iota
 	OpAdd
@@ -139,7 +140,8 @@ func Nop(v Arg) Op { return Op{Code: OpNop, Args: [6]Arg{v}} }
 func Add(a, b Arg) Op { return Op{Code: OpAdd, Args: [6]Arg{a, b}} }
 
 // Openat opens path (see CPath); flags and mode as openat(2). O_CLOEXEC is
-// added. Result: the descriptor.
+// added. Result: the descriptor; of one that the program itself closes perhaps
+// only a number that stood for it: not negative, and nobody's descriptor.
 func Openat(dir Arg, path []byte, flags, mode int) Op {
 	return Op{Code: OpOpenat, Args: [6]Arg{dir, Imm(int64(flags | unix.O_CLOEXEC)), Imm(int64(mode))}, Path: path}
 }
@@ -148,6 +150,8 @@ func Openat(dir Arg, path []byte, flags, mode int) Op {
 func Close(fd Arg) Op { return Op{Code: OpClose, Args: [6]Arg{fd}} }
 
 // Pread reads up to len(buf) bytes at offset. Result: bytes read, 0 at the end.
+// Here and in Pwrite fd is a file's: of a pipe or a socket most models say
+// -ESPIPE, iouring reads and writes it.
 func Pread(fd Arg, buf []byte, offset Arg) Op {
 	return Op{Code: OpPread, Args: [6]Arg{fd, offset, Imm(-1)}, Buf: buf}
 }
@@ -159,7 +163,11 @@ func Pwrite(fd Arg, buf []byte, offset Arg) Op {
 
 // Len limits a pread, pwrite, recv or send to n bytes of its buffer; n is
 // clamped to 0..len(Buf).
-func (o Op) Len(n Arg) Op { o.Args[2] = n; return o }
+func (o Op) Len(n Arg) Op {
+	n.val = max(n.val, 0) // below 0 as a constant: no Len was given
+	o.Args[2] = n
+	return o
+}
 
 // Fsync flushes the file of fd to its device, Fdatasync without the metadata
 // that reading back does not need.
@@ -197,18 +205,23 @@ func Fallocate(fd Arg, mode int, offset, length Arg) Op {
 	return Op{Code: OpFallocate, Args: [6]Arg{fd, Imm(int64(mode)), offset, length}}
 }
 
-// Recv receives up to len(buf) bytes from the socket fd; flags as recv(2).
+// Recv receives up to len(buf) bytes from the socket fd; flags as recv(2). It
+// waits, whether or not the socket is nonblocking, unless flags has
+// MSG_DONTWAIT; with MSG_WAITALL until buf is full or the stream ends.
 func Recv(fd Arg, buf []byte, flags int) Op {
 	return Op{Code: OpRecv, Args: [6]Arg{fd, Imm(int64(flags)), Imm(-1)}, Buf: buf}
 }
 
-// Send sends buf on the socket fd; flags as send(2). MSG_NOSIGNAL is added.
+// Send sends buf on the socket fd; flags as send(2). MSG_NOSIGNAL is added. It
+// waits, whether or not the socket is nonblocking, until all is sent, unless
+// flags has MSG_DONTWAIT; a result below that is what was sent before an error.
 func Send(fd Arg, buf []byte, flags int) Op {
 	return Op{Code: OpSend, Args: [6]Arg{fd, Imm(int64(flags | unix.MSG_NOSIGNAL)), Imm(-1)}, Buf: buf}
 }
 
 // Connect connects the socket fd to a raw socket address (struct sockaddr) and
-// waits until it is connected, whether or not the socket is nonblocking.
+// waits until it is connected, whether or not the socket is nonblocking. Close a
+// socket that was refused: what a second connect gives differs between models.
 func Connect(fd Arg, sockaddr []byte) Op {
 	return Op{Code: OpConnect, Args: [6]Arg{fd}, Buf: sockaddr}
 }
@@ -220,7 +233,7 @@ func Accept(fd Arg, flags int) Op {
 }
 
 // Poll waits until one of events (POLLIN, ...) holds for fd. Result: the events
-// that hold.
+// that hold; for an fd below 0, too, -EBADF.
 func Poll(fd Arg, events int) Op { return Op{Code: OpPoll, Args: [6]Arg{fd, Imm(int64(events))}} }
 
 // Sleep waits for ns nanoseconds. Result: 0.

@@ -20,8 +20,8 @@ func openTemp(t testing.TB, content []byte) int64 {
 	return int64(f.Fd())
 }
 
-// Where Try has an answer it is Exec's.
-func TestTryAndExecAgree(t *testing.T) {
+// Where the nonblocking form has an answer it is the plain one's.
+func TestFormsAgree(t *testing.T) {
 	fd := openTemp(t, []byte("0123456789"))
 	dir, err := unix.Open(t.TempDir(), unix.O_DIRECTORY, 0)
 	require.NoError(t, err)
@@ -57,29 +57,58 @@ func TestTryAndExecAgree(t *testing.T) {
 		y := NewSyslet(op)
 		require.NoError(t, y.check(), what)
 		y.begin(nil)
-		tried, ok := y.Try()
+		want := y.Exec()
+		ok := y.RunNonblocking()
 		if !ok {
-			tried = y.Exec() // what a driver does then
+			y.RunBlocking() // what a driver does then
 		}
-		require.Equal(t, y.Exec(), tried, "%s (tried: %v)", what, ok)
+		require.Equal(t, want, y.Result(), "%s (tried: %v)", what, ok)
 	}
 }
 
-// What would block is left alone: nothing happened, and Exec is to be used.
-func TestTryDoesNotBlock(t *testing.T) {
+// What would block is left alone: nothing happened, and the plain call is to be used.
+func TestNonblockingDoesNotBlock(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	require.NoError(t, err)
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
 	fd, y := Imm(int64(pair[0])), (*Syslet)(nil)
 	for _, op := range []Op{Recv(fd, make([]byte, 1), 0), Poll(fd, unix.POLLIN), Sleep(Imm(1)), Fsync(fd), Call(func(*Syslet) int64 { return 0 }),
-		Openat(AtCwd, CPath(filepath.Join(t.TempDir(), "new")), unix.O_CREAT|unix.O_WRONLY, 0o600), Pread(fd, nil, Imm(0)).With(Direct)} {
+		Openat(AtCwd, CPath(filepath.Join(t.TempDir(), "new")), unix.O_CREAT|unix.O_WRONLY, 0o600), Pread(fd, make([]byte, 1), Imm(0)).With(Direct)} {
 		y = NewSyslet(op)
 		y.begin(nil)
-		_, ok := y.Try()
-		require.False(t, ok, op.Code.String())
+		require.False(t, y.RunNonblocking(), op.Code.String())
 		require.Equal(t, 0, y.PC())
 	}
+}
+
+// An op whose file has no nonblocking form is not tried in vain each time.
+func TestFormless(t *testing.T) {
+	fd, err := unix.Open("/proc/self/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	y := NewSyslet(Nop(Imm(0)), Pread(Imm(int64(fd)), make([]byte, 4), Imm(0)))
+	require.NoError(t, y.check())
+	tries := 0
+	for range 1000 {
+		y.begin(nil)
+		require.False(t, y.Formless(), "a nop")
+		require.False(t, y.RunNonblocking())
+		require.Equal(t, 1, y.PC())
+		require.True(t, y.Formless())
+		tries += int(y.calls)
+	}
+	require.Equal(t, 1+3, tries, "the first one, and each after 255 that were saved")
+	y.RunBlocking()
+	require.EqualValues(t, 4, y.Result())
+
+	// Another program is another matter.
+	y.Ops = []Op{Nop(Imm(0)), Pread(Imm(openTemp(t, []byte("0123"))), make([]byte, 4), Imm(0))}
+	require.NoError(t, y.check())
+	y.begin(nil)
+	ended := y.RunNonblocking()
+	require.Equal(t, ended, y.calls == 1 && !y.Formless())
+	require.EqualValues(t, 1, y.calls, "tried")
 }
 
 func TestSleepForEver(t *testing.T) {
@@ -127,33 +156,6 @@ func TestThreadletAllocs(t *testing.T) {
 	fn, done := func() error { n++; return nil }, func(error) { n++ }
 	require.Zero(t, testing.AllocsPerRun(1000, func() { s.Threadlet(fn, done); s.takeFinished() }))
 	require.Equal(t, 2*1001, n)
-}
-
-func BenchmarkSysletCachedPread(b *testing.B) {
-	b.ReportAllocs()
-	s, y := cachedPread(b)
-	for b.Loop() {
-		s.Submit(y)
-	}
-}
-
-// BenchmarkBarePread is the same read by a plain raw system call.
-func BenchmarkBarePread(b *testing.B) {
-	b.ReportAllocs()
-	fd, p := openTemp(b, make([]byte, 4096)), make([]byte, 4096)
-	for b.Loop() {
-		raw(unix.SYS_PREAD64, uintptr(fd), uintptr(ptr(p)), uintptr(len(p)), 0, 0, 0)
-	}
-}
-
-// BenchmarkBarePreadv2 is the system call that the syslet makes, by itself.
-func BenchmarkBarePreadv2(b *testing.B) {
-	b.ReportAllocs()
-	fd, p := openTemp(b, make([]byte, 4096)), make([]byte, 4096)
-	y := NewSyslet(Pread(Imm(fd), p, Imm(0)))
-	for b.Loop() {
-		_, _ = y.tryRW(&y.Ops[0], unix.SYS_PREADV2, uintptr(fd), 0)
-	}
 }
 
 func BenchmarkThreadlet(b *testing.B) {

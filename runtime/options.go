@@ -52,6 +52,13 @@ type Options struct {
 	MaxInFlight int
 	// StallBudget: turns that hold the loop for longer are counted. Default 10ms.
 	StallBudget time.Duration
+	// BlockThreshold: while a callback holds the loop for longer, a watcher looks
+	// where (Server.Blocks). Default 1ms, at least 100us; negative: no block
+	// profile. Shorter blocks are counted, too, where the kernel permits perf
+	// events, but in spot checks only until they find any; CountEveryBlock has
+	// every one counted, at 2 us of CPU for each time that a loop sleeps.
+	BlockThreshold  time.Duration
+	CountEveryBlock bool
 
 	// Helpers is the number of helper threads per shard (nonblock, iouring). Default 8.
 	Helpers int
@@ -59,8 +66,14 @@ type Options struct {
 	Files FilesMode
 	// Standbys is the number of spare threads per shard (threadlet). Default 8.
 	Standbys int
-	// Detector of unannounced blocks (threadlet): auto, switch, timer, explicit.
+	// Detector of unannounced blocks (threadlet): auto, idle, switch, timer, explicit.
 	Detector string
+	// Strategy for ops that have a nonblocking form: threadlet only.
+	Strategy Strategy
+	// Overrun is how long a threadlet's function may compute in the head before
+	// the shard is taken from it as if it had blocked (threadlet). Default 150us;
+	// negative: never.
+	Overrun time.Duration
 	// RingEntries is the submission queue's size (iouring). Default 1024.
 	RingEntries int
 	// RingBuffers is the number of receive buffers of a shard (iouring), a
@@ -78,6 +91,8 @@ const (
 	// MaxShards is what a connection's identity has room for.
 	MaxShards = 128
 	minUnread = 1024
+	// A shorter block is over before a stack can be taken.
+	blockThresholdMin = 100 * time.Microsecond
 )
 
 func def[T comparable](v *T, d T) {
@@ -100,9 +115,11 @@ func (o Options) withDefaults() (Options, error) {
 	def(&o.MailboxBacklog, 1<<16)
 	def(&o.MaxInFlight, 1<<16)
 	def(&o.StallBudget, 10*time.Millisecond)
+	def(&o.BlockThreshold, time.Millisecond)
 	def(&o.Helpers, 8)
 	def(&o.Standbys, 8)
 	def(&o.Detector, "auto")
+	def(&o.Overrun, 150*time.Microsecond)
 	def(&o.RingEntries, 1024)
 	def(&o.RingBuffers, 1024)
 	def(&o.RingBufferBytes, 4096)
@@ -126,6 +143,8 @@ func (o *Options) check() error {
 		return bad("MaxConnsPerAddr %d, MailboxBacklog %d, Backlog %d: must not be negative", o.MaxConnsPerAddr, o.MailboxBacklog, o.Backlog)
 	case o.IdleTimeout < 0 || o.LingerTimeout < 0 || o.StallBudget < 0:
 		return bad("IdleTimeout %v, LingerTimeout %v, StallBudget %v: must not be negative", o.IdleTimeout, o.LingerTimeout, o.StallBudget)
+	case o.BlockThreshold > 0 && o.BlockThreshold < blockThresholdMin:
+		return bad("BlockThreshold is %v, want at least %v, or negative for no block profile", o.BlockThreshold, blockThresholdMin)
 	case o.MaxUnsent < 0 || o.MaxConns < 1 || o.MaxConns > 1<<24 || o.MaxInFlight < 1 || o.MaxInFlight > 1<<20:
 		return bad("MaxUnsent %d, MaxConns %d, MaxInFlight %d: want positive, MaxConns at most %d, MaxInFlight at most %d",
 			o.MaxUnsent, o.MaxConns, o.MaxInFlight, 1<<24, 1<<20)
@@ -135,6 +154,10 @@ func (o *Options) check() error {
 		return bad("RingBuffers is %d, want a power of two up to %d", o.RingBuffers, 1<<15)
 	case o.TickInterval < time.Millisecond:
 		return bad("TickInterval is %v, want at least 1ms", o.TickInterval)
+	case o.Overrun > 0 && o.Overrun < 10*time.Microsecond:
+		return bad("Overrun is %v, want at least 10us, or negative for never", o.Overrun)
+	case o.Strategy > StrategyDetect:
+		return bad("Strategy is %d, want auto, try or detect", o.Strategy)
 	case o.Helpers < 1 || o.Standbys < 1:
 		return bad("Helpers %d and Standbys %d must be positive", o.Helpers, o.Standbys)
 	}

@@ -19,6 +19,8 @@ type Server struct {
 	shards  []*Shard
 	addr    net.Addr
 
+	watcher watcher
+
 	mu      sync.Mutex
 	state   serverState
 	runErrs chan error
@@ -63,6 +65,7 @@ func (v *Server) Start(newApp func(s *Shard) (App, error)) error {
 		v.shards[i].listenFd = fd
 	}
 	v.runErrs = make(chan error, len(v.shards))
+	v.startWatcher()
 	v.runShards()
 	v.state = serverRunning
 	if err := v.listenAll(); err != nil {
@@ -108,6 +111,7 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 	for i := range v.shards {
 		s := &Shard{server: v, opts: &v.opts, index: i, listenFd: -1, mail: mail, mailTo: make([]bool, v.opts.Shards)}
 		s.sweeper = NewTimer((*Shard).sweep)
+		s.block.init(&v.opts, v.host != nil)
 		if v.opts.MaxConnsPerAddr > 0 {
 			s.perAddr = map[netip.Addr]int{}
 		}
@@ -308,6 +312,7 @@ func (v *Server) end() error {
 	for ; v.ended < len(v.shards); v.ended++ {
 		errs = append(errs, <-v.runErrs)
 	}
+	v.stopWatcher()
 	for _, s := range v.shards {
 		s.finishInbox()
 		if s.listenFd >= 0 {
@@ -343,6 +348,10 @@ func (s *Shard) stopApp() {
 		}
 	}
 	if st, ok := s.app.(Stopper); ok {
+		s.calling(cbStop)
 		st.Stop(s)
+		if s.called() {
+			s.bookCalled(cbStop, 0)
+		}
 	}
 }

@@ -45,6 +45,8 @@ type Shard struct {
 	timers    timerHeap
 	sweeper   *Timer
 
+	block headBlocks
+
 	inFlight       int // syslets between Submit's Queued and their completion
 	freeThreadlets *threadlet
 
@@ -153,7 +155,11 @@ func (s *Shard) takeInbox() {
 	s.inboxLen.Store(0)
 	s.inboxMu.Unlock()
 	for _, fn := range fns {
+		s.calling(cbDo)
 		fn(s)
+		if s.called() {
+			s.bookCalled(cbDo, codeOf(fn))
+		}
 	}
 }
 
@@ -174,7 +180,11 @@ func (s *Shard) Begin() {
 	s.Woke()
 	s.nextTick = s.nowNs + int64(s.opts.TickInterval)
 	if st, ok := s.app.(Starter); ok {
+		s.calling(cbStart)
 		st.Start(s)
+		if s.called() {
+			s.bookCalled(cbStart, 0)
+		}
 	}
 	s.EndTurn()
 }
@@ -184,6 +194,7 @@ func (s *Shard) Begin() {
 // next event of the same batch.
 func (s *Shard) Loop() (lost bool) {
 	if !s.quit {
+		s.headBegins()
 		s.Begin()
 	}
 	for !s.quit {
@@ -192,6 +203,7 @@ func (s *Shard) Loop() (lost bool) {
 		}
 		s.EndTurn()
 	}
+	s.headEnds()
 	return false
 }
 
@@ -238,7 +250,7 @@ func (s *Shard) MayWait() bool {
 	}
 	s.Stats.Waits++
 	s.nowNs = s.clock()
-	s.bookStall(s.nowNs)
+	s.endStretch(true)
 	return true
 }
 
@@ -249,6 +261,7 @@ func (s *Shard) Woke() {
 	}
 	s.nowNs = s.clock()
 	s.wokeNs = s.nowNs
+	s.blocksWoke()
 }
 
 // EndTurn does what is due after a batch of events: completions, mail, timers,
@@ -256,6 +269,7 @@ func (s *Shard) Woke() {
 func (s *Shard) EndTurn() {
 	s.Stats.Turns++
 	s.nowNs = s.clock()
+	s.endStretch(false)
 	s.takeFinished()
 	s.takeMail()
 	s.takeInbox()
@@ -266,19 +280,19 @@ func (s *Shard) EndTurn() {
 	s.flush()
 	s.sendMail()
 	if s.opts.OnTurn != nil {
+		s.calling(cbOnTurn)
 		s.opts.OnTurn(s, s.Stats.DataCallbacks)
+		if s.called() {
+			s.bookCalled(cbOnTurn, 0)
+		}
 	}
-	s.bookStall(s.nowNs)
 }
 
-// bookStall counts a stretch of work without a wait that was too long. What
-// follows the turn's clock belongs to the next stretch, or ends at MayWait.
-func (s *Shard) bookStall(untilNs int64) {
-	if busy := untilNs - s.wokeNs; busy > int64(s.opts.StallBudget) {
-		s.Stats.Stalls++
-		s.Stats.StallMaxNs = max(s.Stats.StallMaxNs, uint64(busy))
-	}
-	s.wokeNs = untilNs
+// endStretch ends, at the turn's clock, a stretch of work without a wait, which
+// is looked at if it was long. What follows belongs to the next stretch.
+func (s *Shard) endStretch(waits bool) {
+	s.blocksTurn(s.nowNs, waits)
+	s.wokeNs = s.nowNs
 }
 
 func (s *Shard) tick() {
@@ -287,7 +301,11 @@ func (s *Shard) tick() {
 	}
 	s.nextTick = s.nowNs + int64(s.opts.TickInterval)
 	s.Stats.Ticks++
+	s.calling(cbTick)
 	s.ticker.Tick(s)
+	if s.called() {
+		s.bookCalled(cbTick, 0)
+	}
 }
 
 func (s *Shard) rereadAll() {

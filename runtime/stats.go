@@ -44,10 +44,12 @@ type Stats struct {
 
 	// Threadlet model.
 	TakeoversAnnounced, TakeoversDetected, TakeoversAtBound uint64
-	// Of the detected ones, what noticed them: a switch record, the sampling
-	// timer, the timed look behind the switch records, a thread that came home.
-	TakeoversBySwitch, TakeoversByTimer, TakeoversByBackstop, TakeoversByReturn uint64
-	TakeoverFalseAlarms                                                         uint64
+	// Of the detected ones, what noticed them: the watcher that got the CPU, a
+	// switch record, the sampling timer, the timed look behind the first two, a
+	// thread that came home. Overrun: the body did not block but computed for
+	// longer than Options.Overrun.
+	TakeoversByIdle, TakeoversByOverrun, TakeoversBySwitch, TakeoversByTimer, TakeoversByBackstop, TakeoversByReturn uint64
+	TakeoverFalseAlarms                                                                                              uint64
 	// Gauges: from the announcement, or from the block, to the loop going on.
 	AnnouncedP50Ns, AnnouncedP99Ns, DetectedP50Ns, DetectedP99Ns uint64
 }

@@ -34,6 +34,7 @@ func (s *Shard) submit(y *Syslet, atOnce bool) Outcome {
 	out := s.drv.Submit(y)
 	switch {
 	case out == Queued:
+		takeCallSite(&y.from)
 		return Queued
 	case out == Completed && !atOnce:
 		s.pushFinished(y)
@@ -51,6 +52,7 @@ func (s *Shard) release(y *Syslet) {
 	y.state = sysletIdle
 	s.inFlight--
 	s.Stats.SysOps += uint64(y.calls)
+	s.Stats.SyncOps += uint64(y.syncs)
 }
 
 // Cancel asks for the early end of a syslet in flight: the op that runs now is
@@ -68,8 +70,17 @@ func (s *Shard) Cancel(y *Syslet) {
 func (s *Shard) Finish(y *Syslet) {
 	s.release(y)
 	s.Stats.OpsFinished++
-	if y.Done != nil && !y.silent {
-		y.Done(s, y)
+	if y.Done == nil || y.silent {
+		return
+	}
+	done, code := y.Done, y.doneCode
+	s.calling(cbDone)
+	done(s, y)
+	if s.called() {
+		if code == 0 {
+			code = codeOf(done)
+		}
+		s.bookCalled(cbDone, code)
 	}
 }
 

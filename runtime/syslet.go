@@ -29,9 +29,9 @@ const MaxSteps = 1 << 16
 // Syslet is a program of ops that runs to its end without going back to its
 // caller. It belongs to its maker until Submit, to the runtime until its
 // completion, and may then be submitted again: a program that is kept and
-// reused costs no allocation. Between runs its arguments and buffers may be
-// changed; other ops belong into another Ops slice, since a program that was
-// found good is not checked again.
+// reused costs no allocation. Between runs the constants and buffers of its ops
+// may be changed; other ops, flags, targets and registers belong into another
+// Ops slice, since a program that was found good is not looked at again.
 //
 // A syslet starts at Ops[0] with the registers as its maker left them. After
 // each op the stop flags look at the result: the syslet ends there, or branches
@@ -39,35 +39,49 @@ const MaxSteps = 1 << 16
 // op. The idea and the flags: Ingo Molnar, "Syslets, Threadlets, generic AIO
 // support, v3", linux-kernel, 23 February 2007.
 type Syslet struct {
-	Ops  []Op
-	Regs [RegCount]int64
+	Ops []Op
 	// Done is called on the shard when a syslet that was Queued has ended,
 	// unless it ended at an op with NoComplete. May be nil.
 	Done func(s *Shard, y *Syslet)
-	// User is the maker's.
-	User any
 
-	pc     int   // the op that runs now; -1: ended
-	last   int   // the op that ran last
-	res    int64 // its result
-	steps  int
-	calls  int   // system calls made for it, tries that failed included
-	err    error // what a call panicked with
-	silent bool  // ended at an op with NoComplete
-	state  sysletState
-	shard  *Shard
-	next   *Syslet // link of the shard's completion stack
+	// What every run touches lies together, up to err in 128 bytes: a system call
+	// drives much of what user code had in its caches out.
 
-	checked    *Op // the program that check found good
-	checkedLen int
-
+	pc    int32 // the op that runs now; -1: ended
+	last  int32 // the op that ran last
+	steps int32
+	calls int32 // system calls made for it, tries that failed included
+	syncs int32 // ops made where they stood because their maker said Sync
 	// Slot is the driver's: the index under which it keeps its own record of
 	// this syslet while it is in flight.
-	Slot int32
-
+	Slot   int32
+	state  sysletState
+	silent bool // ended at an op with NoComplete
 	// cancelled is set on the shard and read by whichever thread runs the
 	// program: the one field that two threads may touch at once.
-	cancelled atomic.Bool
+	cancelled  atomic.Bool
+	callsGo    bool       // of the checked program: it has a Call
+	skips      uint8      // tries not made of formless ops
+	res        int64      // the last op's result
+	moved      int        // bytes of a send or recv that goes on; else 0
+	shard      *Shard     // to which it was submitted
+	checked    *Op        // the program that check found good,
+	checkedLen int32      // of so many ops
+	formless   uint32     // of them, as bits, those found to be Formless; the first 32
+	threadlet  *threadlet // whose function its one op calls, if it is one
+	err        error      // what a call panicked with
+
+	Regs [RegCount]int64
+	// User is the maker's.
+	User any
+	// Plan is the driver's: what it found out about Ops. nil: they are new to it.
+	Plan any
+
+	from callSite // where it was Queued; the completed path does not store it
+	// Code of a threadlet's functions, for the block profile; else 0.
+	callee, doneCode uintptr
+	next             *Syslet // link of the shard's completion stack
+	scratch          scratch
 }
 
 type sysletState uint8
@@ -82,7 +96,7 @@ const (
 func NewSyslet(ops ...Op) *Syslet { return &Syslet{Ops: ops} }
 
 // Last gives the index of the op that ran last and its result.
-func (y *Syslet) Last() (op int, result int64) { return y.last, y.res }
+func (y *Syslet) Last() (op int, result int64) { return int(y.last), y.res }
 
 // Result is the last op's result: not negative, or a negated errno.
 func (y *Syslet) Result() int64 { return y.res }
@@ -108,9 +122,11 @@ func (y *Syslet) Shard() *Shard { return y.shard }
 // thread that runs the syslet at the time.
 
 func (y *Syslet) begin(s *Shard) {
-	y.shard, y.steps, y.calls, y.err, y.silent, y.pc = s, 0, 0, nil, false, 0
-	y.last, y.res = 0, 0
-	y.cancelled.Store(false)
+	y.shard, y.steps, y.calls, y.syncs, y.err, y.silent, y.pc = s, 0, 0, 0, nil, false, 0
+	y.last, y.res, y.moved = 0, 0, 0
+	if y.cancelled.Load() {
+		y.cancelled.Store(false) // a store costs as much as the rest of this
+	}
 	if len(y.Ops) == 0 {
 		y.pc = -1
 	}
@@ -125,7 +141,10 @@ func (y *Syslet) Op() *Op {
 }
 
 // PC is the index of the op to run now, or -1 when the syslet has ended.
-func (y *Syslet) PC() int { return y.pc }
+func (y *Syslet) PC() int { return int(y.pc) }
+
+// StepsLeft is how many ops this run may still execute: see MaxSteps.
+func (y *Syslet) StepsLeft() int { return MaxSteps - int(y.steps) }
 
 // Value is the argument's value now.
 func (y *Syslet) Value(a Arg) int64 {
@@ -145,7 +164,7 @@ func (y *Syslet) Apply(res int64) {
 	y.steps++
 	y.pc = y.follow(op, res)
 	switch {
-	case y.pc < 0 || y.pc >= len(y.Ops):
+	case y.pc < 0 || int(y.pc) >= len(y.Ops):
 		y.silent = op.Flags&NoComplete != 0
 		y.pc = -1
 	case y.steps >= MaxSteps:
@@ -155,21 +174,16 @@ func (y *Syslet) Apply(res int64) {
 	}
 }
 
-// follow gives the index of the op after op, or -1.
-func (y *Syslet) follow(op *Op, res int64) int {
-	if op.Flags.stops(res) {
-		if op.Flags&SkipToNextOnStop == 0 {
-			return -1
-		}
-		return y.pc + 1
-	}
+// follow gives the index of the op after op; below 0: none.
+func (y *Syslet) follow(op *Op, res int64) int32 {
+	stops := op.Flags.stops(res)
 	switch {
-	case op.Next == 0:
-		return y.pc + 1
-	case op.Next < 0:
+	case stops && op.Flags&SkipToNextOnStop == 0:
 		return -1
+	case stops || op.Next == 0:
+		return y.pc + 1
 	}
-	return int(op.Next) - 1
+	return int32(op.Next) - 1 // End is below 0, too
 }
 
 func (f Flags) stops(res int64) bool {
@@ -195,27 +209,9 @@ func (y *Syslet) RunBlocking() {
 	}
 }
 
-// RunNonblocking runs the syslet as far as it goes without blocking and
-// reports whether that was to its end.
-func (y *Syslet) RunNonblocking() bool {
-	for y.pc >= 0 {
-		op := &y.Ops[y.pc]
-		if op.Flags&Sync != 0 {
-			y.shard.Stats.SyncOps++
-			y.Apply(y.Exec())
-			continue
-		}
-		if op.Flags&Async != 0 {
-			return false
-		}
-		res, ok := y.Try()
-		if !ok {
-			return false
-		}
-		y.Apply(res)
-	}
-	return true
-}
+// CallsGo reports whether the program has a Call op, which may compute for long
+// and may end its goroutine: see ErrGoexit.
+func (y *Syslet) CallsGo() bool { return y.callsGo }
 
 // Cancelled reports whether the syslet's maker has asked for its end.
 func (y *Syslet) Cancelled() bool { return y.cancelled.Load() }
@@ -223,15 +219,17 @@ func (y *Syslet) Cancelled() bool { return y.cancelled.Load() }
 // check says what is wrong with the program, before any of it runs. A program
 // that was found good is not looked at again.
 func (y *Syslet) check() error {
-	if len(y.Ops) == 0 || y.checked == &y.Ops[0] && y.checkedLen == len(y.Ops) {
+	if len(y.Ops) == 0 || y.checked == &y.Ops[0] && int(y.checkedLen) == len(y.Ops) {
 		return nil
 	}
+	y.callsGo = false
 	for i := range y.Ops {
 		if err := y.Ops[i].check(i, len(y.Ops)); err != nil {
 			return err
 		}
+		y.callsGo = y.callsGo || y.Ops[i].Code == OpCall
 	}
-	y.checked, y.checkedLen = &y.Ops[0], len(y.Ops)
+	y.checked, y.checkedLen, y.formless, y.Plan = &y.Ops[0], int32(len(y.Ops)), 0, nil
 	return nil
 }
 

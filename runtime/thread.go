@@ -1,7 +1,10 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,4 +35,56 @@ func BindThread(cpu int) (unbind func(), err error) {
 		return nil, fmt.Errorf("runtime: cannot bind a thread to CPU %d (Options.CPUs): %w", cpu, err)
 	}
 	return func() { _ = unix.SchedSetaffinity(0, &before) }, nil
+}
+
+// PreferredSlice is the time slice that PreferThread asks for, and the smallest
+// that the kernel gives.
+const PreferredSlice = 100 * time.Microsecond
+
+// PreferThread makes the calling, locked thread one that gets its CPU at once
+// when it wakes, although another thread of its class computes there: a query in
+// a helper, the garbage collector. Without it the other one's slice has to end
+// first, 1 to 4 ms later. It does so by a time slice that is shorter than the
+// others': a thread that asks for little at a time is served soon (EEVDF, and
+// its PREEMPT_SHORT: Linux 6.12; sched_setattr(2), unprivileged). It gets no more
+// CPU time by that. Older kernels keep their default; see SlicesKnown. restore
+// gives the thread the default slice back.
+func PreferThread() (restore func()) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil || before.Policy != unix.SCHED_NORMAL && before.Policy != unix.SCHED_BATCH {
+		return func() {} // a class of its own: whoever set it knows why
+	}
+	if setSlice(before, PreferredSlice) != nil {
+		return func() {}
+	}
+	return func() { _ = setSlice(before, 0) }
+}
+
+// setSlice gives the calling thread a time slice, 0 for the default, and keeps
+// its class and nice value.
+func setSlice(like *unix.SchedAttr, d time.Duration) error {
+	return unix.SchedSetAttr(0, &unix.SchedAttr{Policy: like.Policy, Nice: like.Nice, Runtime: uint64(d)}, 0)
+}
+
+// SlicesKnown says why this kernel does not let PreferThread have an effect, or
+// nil. It tries on the calling thread, and undoes it.
+func SlicesKnown() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		return fmt.Errorf("runtime: sched_getattr: %w", err)
+	}
+	if err := setSlice(before, PreferredSlice); err != nil {
+		return fmt.Errorf("runtime: sched_setattr: %w", err)
+	}
+	now, err := unix.SchedGetAttr(0, 0)
+	_ = setSlice(before, 0)
+	if err != nil {
+		return fmt.Errorf("runtime: sched_getattr: %w", err)
+	}
+	if now.Runtime != uint64(PreferredSlice) {
+		return errors.New("runtime: a thread's time slice cannot be set (Linux 6.12)")
+	}
+	return nil
 }

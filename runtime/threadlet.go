@@ -4,13 +4,19 @@ package runtime
 // the shard with fn's error. Under the threadlet model fn runs in the head's
 // own context, after the current callback has returned, and goes async only if
 // it blocks; under the others a helper runs it. fn must not touch what the
-// shard owns. A panic in fn is reported to done as a *PanicError.
+// shard owns. A panic in fn is reported to done as a *PanicError, runtime.Goexit
+// as ErrGoexit.
+//
+// fn may block in any way: a lock, a channel, a database driver, a page fault. As
+// many functions as there are helpers or standbys may be blocked at once; others
+// wait for one of them to end, so functions must not wait for each other.
 //
 // The outcome is Queued, or Busy when Options.MaxInFlight is reached; then
 // neither function is called. On the shard only.
 func (s *Shard) Threadlet(fn func() error, done func(err error)) Outcome {
 	t := s.takeThreadlet()
 	t.fn, t.done = fn, done
+	t.y.callee, t.y.doneCode = codeOf(fn), codeOf(done)
 	out := s.submit(&t.y, false)
 	if out == Busy {
 		s.putThreadlet(t)
@@ -18,14 +24,15 @@ func (s *Shard) Threadlet(fn func() error, done func(err error)) Outcome {
 	return out
 }
 
-// threadlet is a syslet of one call op, kept for reuse.
+// threadlet is a syslet of one call op, kept for reuse. The op has no function of
+// its own: a closure between would be one more to return through.
 type threadlet struct {
-	y    Syslet
-	ops  [1]Op
 	fn   func() error
 	done func(error)
 	err  error
 	next *threadlet // link of the shard's free list
+	y    Syslet
+	ops  [1]Op
 }
 
 func (s *Shard) takeThreadlet() *threadlet {
@@ -35,8 +42,9 @@ func (s *Shard) takeThreadlet() *threadlet {
 		return t
 	}
 	t = &threadlet{}
-	t.ops[0] = Call(func(*Syslet) int64 { t.err = t.fn(); return 0 })
-	t.y.Ops = t.ops[:]
+	t.ops[0].Code = OpCall // of fn: see Exec
+	t.y.Ops, t.y.threadlet = t.ops[:], t
+	t.y.checked, t.y.checkedLen, t.y.callsGo = &t.ops[0], 1, true
 	t.y.Done = func(s *Shard, y *Syslet) { s.endThreadlet(t) }
 	return t
 }

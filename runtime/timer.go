@@ -129,6 +129,10 @@ func (s *Shard) runTimers() {
 		}
 		s.timers.remove(0)
 		s.Stats.TimersFired++
+		s.calling(cbTimer)
 		t.fire(s)
+		if s.called() {
+			s.bookCalled(cbTimer, codeOf(t.fire))
+		}
 	}
 }

@@ -14,12 +14,18 @@ type detector interface {
 	probe(cpu int) error
 	// attach prepares thread t to be observed, on t's own thread, before it is ever head. Not watched yet.
 	attach(t *thread, g *gate) error
-	// start is called when all threads are attached, before there is a head; stop when all threads of the pool are out.
+	// start is called when all threads are attached, before there is a head; stop when all threads of the pool are out. If stop says
+	// false, something of the detector's is still to leave, and what it touches, gate and rings, must stay for ever.
 	start(p *Pool) error
-	stop()
-	// watch and unwatch switch observation of t on and off, on t's own thread. They are called in turn.
+	stop() bool
+	// watch begins to observe t, which is head and in a body; on its thread. It may be called again.
 	watch(t *thread)
+	// unwatch ends what of that is t's own. t's thread, which may be head no more: another one may be watched already.
 	unwatch(t *thread)
+	// freed is called when there is a free standby again. Any thread.
+	freed()
+	// home is called on a thread that has come home, before it stands by.
+	home(t *thread)
 	// blocked says whether t, which was head in a body when the caller read w, is blocked, and since when
 	// (CLOCK_MONOTONIC, 0 if unknown). Any standby. It may err towards "no".
 	blocked(t *thread, w word, why causes) (sinceNs int64, yes bool)
@@ -53,8 +59,26 @@ func candidates() []detector {
 type noWatcher struct{}
 
 func (noWatcher) start(*Pool) error  { return nil }
-func (noWatcher) stop()              {}
+func (noWatcher) stop() bool         { return true }
 func (noWatcher) claimedAtNs() int64 { return 0 }
+func (noWatcher) freed()             {}
+func (noWatcher) home(*thread)       {}
+
+// Candidate is a detector and why it cannot be had; Refused is nil if it can.
+type Candidate struct {
+	Name    string
+	Refused error
+}
+
+// Candidates are all detectors, best first, and what a pool on processor cpu (-1: any) would hear of each. Any thread; it opens
+// and closes what the detectors need.
+func Candidates(cpu int) []Candidate {
+	var list []Candidate
+	for _, d := range candidates() {
+		list = append(list, Candidate{Name: d.name(), Refused: d.probe(cpu)})
+	}
+	return list
+}
 
 // chooseDetector returns the detector and, as text, why it and not another.
 func chooseDetector(wanted string, cpu int) (detector, string, error) {

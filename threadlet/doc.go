@@ -27,38 +27,57 @@
 //
 //	from      to        by                  with    what else must hold
 //	running   inBody    head: Enter         store   only the head writes while running
+//	running   offered   head: Offer         store   the same; a free standby was reserved first; new epoch
 //	inBody    running   head: Leave         CAS     same word, so nobody took over
 //	inBody    offered   head: HandOver      CAS     a free standby was reserved first; new epoch
+//	inBody    claimed   the watcher         CAS     the head was seen blocked; a free standby was reserved first; new epoch
 //	inBody    running   a standby           CAS     the head was seen blocked; it reserved itself; new epoch, new thread
 //	offered   running   a standby           CAS     new thread, the epoch of the offer
+//	claimed   running   a standby           CAS     new thread, the epoch of the claim
 //	running   ended     head: Loop returned CAS     final
 //
-//	            Enter                  HandOver
-//	running ------------> inBody ------------------> offered
-//	  |  ^                 |  |                         |
-//	  |  +------ Leave ----+  +-- a standby sees        | a standby
-//	  |  |                        the block             | comes by
-//	  |  +------------------------------------+---------+
-//	  +---> ended
+//	            Enter                  HandOver; the watcher sees the block
+//	running ------------> inBody ---------------------> offered, claimed
+//	 | |  ^                 |  |                            |     ^
+//	 | |  +------ Leave ----+  +-- a standby sees           |     |
+//	 | |  |                        the block, or the        |     |
+//	 | |  |                        body overruns            |     |
+//	 | |  +---------------------------------------+---------+     |
+//	 | |                                      a standby           |
+//	 | +-------------------------- Offer -------------------------+
+//	 +---> ended
 //
 // So there is never more than one head: a thread is head while the word names it in running or inBody, and only one CAS can
-// leave a given word. And there is never none for long: the word is in offered only after a waiting standby was set aside for
-// it (the counter free), and a standby, before it sleeps and before it leaves, looks at the word.
+// leave a given word. And there is never none for long: the word is in offered or claimed only after a waiting standby was set
+// aside for it (the counter free), and a standby, before it sleeps and before it leaves, looks at the word. The model in
+// model_*_test.go goes through every interleaving of a small pool and finds neither.
 //
-// A detected takeover is safe whenever the CAS succeeds. The standby reads the word, then asks the detector, then swaps. The words of two
-// bodies differ, so if the swap succeeds the head is still in that body, and has touched nothing of the shard since Enter; it
-// may have woken up meanwhile, but then Leave will fail. The detector is only a reason to try, never an argument.
+// A detected takeover is safe whenever the CAS succeeds. Who wants the role reads the word, then looks whether the head is
+// blocked, then swaps. The words of two bodies differ, so if the swap succeeds the head is still in that body, and has touched
+// nothing of the shard since Enter; it may have woken up meanwhile, but then Leave will fail. The detector is only a reason to
+// try, never an argument.
 //
 // Why each field is atomic is said at the field. Go's atomics are sequentially consistent, and what a head did before it
 // gave up the word happens before what its successor does: plain shard state needs no lock, and the race detector agrees.
 //
 // # Detectors
 //
-// switch (switchdetector.go, perfring.go): the kernel writes a record into a mapped ring whenever the head is switched out
-// and wakes a standby in epoll_wait; only a switch-out that is no preemption is a block. A timed look at a head that runs bodies, once a
-// millisecond, is its backstop. timer (timerdetector.go): only the timed look, through /proc. explicit: HandOver alone.
-// Another one is a file with a detector and a line in candidates. One that cannot become head itself would claim as HandOver
-// does: reserve, swap to offered, wakeOne.
+// idle (idledetector.go, watcher.go): a thread of class SCHED_IDLE on the head's processor runs when the head leaves it, sees in
+// a mapped perf ring that the newest switch-out of the head was no preemption, claims, and wakes a standby. It needs a pool bound
+// to one processor. switch (switchdetector.go, perfring.go): the kernel wakes a standby in epoll_wait whenever the head is
+// switched out. A timed look at a head that runs bodies, once a millisecond, is the backstop of both. timer
+// (timerdetector.go): only the timed look, through /proc. explicit: HandOver and Offer alone. Another one is a file with a detector
+// and a line in candidates.
+//
+// What they take from the block to the next head in its loop, bound to one of two virtual processors (AMD EPYC, Linux 6.18;
+// BenchmarkTakeover, BenchmarkBusyHead, BenchmarkOneOfHundredBlocks; median and p99 in us):
+//
+//	FIGURES
+//
+// A wake-up by perf (switch, and idle where others want the processor) costs 11 us here: it is an interrupt to the own
+// processor, which leaves the virtual machine. Tried and dropped: SCHED_BATCH for standbys, so that a woken one does
+// not disturb a head that was merely preempted: it waited 2.5 ms beside others' busy threads; a short time slice (dress.go) does
+// better. Disabling the perf event around idle waits instead of pausing its output: 1.8 us against 0.7.
 //
 // # Living with Go
 //

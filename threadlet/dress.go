@@ -13,15 +13,13 @@ const nameMax = 15 // TASK_COMM_LEN - 1, PR_SET_NAME(2const)
 // Scheduling classes, sched(7).
 const (
 	schedOther = 0
-	schedBatch = 3
 	schedIdle  = 5
 )
 
 // dress is what a thread wore before it joined the pool.
 type dress struct {
-	name  [nameMax + 1]byte
-	set   unix.CPUSet // empty if the thread was not bound by us
-	class uintptr
+	name [nameMax + 1]byte
+	set  unix.CPUSet // empty if the thread was not bound by us
 }
 
 // setUp locks the goroutine to its thread, names and binds it, and attaches the detector.
@@ -36,24 +34,21 @@ func (t *thread) setUp() error {
 	if err := t.pool.det.attach(t, t.pool.gate); err != nil {
 		return fmt.Errorf("threadlet: thread %d: detector %s: %w", t.index, t.pool.det.name(), err)
 	}
-	t.old.class, _, _ = unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0)
-	t.setBatch(true)
+	setSlice(sliceNs)
 	return nil
 }
 
 // tearDown gives the thread back to Go as it was. If that fails it stays locked, and dies with its goroutine. (To let each
 // one die would be simpler, but Go never ends the process's first thread: it would stay, bound and with our name.)
 func (t *thread) tearDown() {
-	t.setBatch(false)
+	setSlice(0) // the default
 	if unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&t.old.name[0])), 0, 0, 0) != nil {
 		return
 	}
 	if t.old.set.Count() > 0 && unix.SchedSetaffinity(0, &t.old.set) != nil {
 		return
 	}
-	if !t.batch {
-		runtime.UnlockOSThread()
-	}
+	runtime.UnlockOSThread()
 }
 
 func (t *thread) setName() {
@@ -80,23 +75,22 @@ func (t *thread) bind() error {
 	return unix.SchedSetaffinity(0, &set)
 }
 
-// setBatch puts the calling thread into SCHED_BATCH or back into SCHED_OTHER, unless it had a class of its own. A waking batch
-// thread does not push the running thread off the processor: so neither a standby that is told of a preemption or a
-// tick, nor a body on its way home, disturbs the head; and when the head blocks the processor is theirs at once. A
-// new head stays batch until its first idle wait: only a thread that sleeps and wakes profits from the other class, and
-// the change costs 1.5 us. Any user may change between the two, and nice is kept (sched_setscheduler(2)).
-func (t *thread) setBatch(on bool) {
-	if t.batch == on || t.old.class != schedOther {
-		return
+// sliceNs is the time slice of the pool's threads. A thread that wakes up pushes one with a longer slice off the processor, and one
+// with the same slice when that has had its 0.1 ms. So a head gets the processor from a body that computes, a standby from whoever
+// else is there, and a body that comes home waits for a busy head no longer than that.
+const sliceNs = 100_000
+
+// setSlice gives the calling thread that slice: any user may, the class and nice stay (sched_setattr(2); since Linux 6.12, before
+// that the kernel takes the call and ignores the slice). Raw: it does not block.
+func setSlice(ns uint64) {
+	var a unix.SchedAttr
+	a.Size = unix.SizeofSchedAttr
+	_, _, errno := unix.RawSyscall6(unix.SYS_SCHED_GETATTR, 0, uintptr(unsafe.Pointer(&a)), unix.SizeofSchedAttr, 0, 0, 0)
+	if errno != 0 || a.Policy != schedOther {
+		return // a class of its own: somebody knows better
 	}
-	class := uintptr(schedOther)
-	if on {
-		class = schedBatch
-	}
-	// If it is forbidden the pool works all the same, with more false alarms.
-	if setClass(0, class) == nil {
-		t.batch = on
-	}
+	a.Runtime = ns
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&a)), 0)
 }
 
 // setClass sets the scheduling class of thread tid, 0 for the calling one. Raw: it does not block.

@@ -11,11 +11,12 @@ import (
 type causes uint32
 
 const (
-	causeOffer  causes = 1 << iota // the head announced a block
-	causeAlarm                     // a perf ring has a new switch-out
-	causeTick                      // the sampling timer
-	causeStop                      // the pool ends
-	causeReturn                    // nobody woke it: it has just come home
+	causeOffer   causes = 1 << iota // the head announced a block
+	causeAlarm                      // a perf ring has a new switch-out
+	causeTick                       // the sampling timer
+	causeOverrun                    // the timer of bodies that may overrun
+	causeStop                       // the pool ends
+	causeReturn                     // nobody woke it: it has just come home
 )
 
 const gateEventsMax = 4
@@ -29,11 +30,13 @@ type gate struct {
 	epfd    int
 	offerFd int // eventfd: one write wakes one standby
 	stopFd  int // eventfd, level triggered: one write wakes them all
-	tickFd  int // timerfd, CLOCK_MONOTONIC, one shot
+	// timerfds, CLOCK_MONOTONIC, one shot
+	tickFd    int
+	overrunFd int
 }
 
 func openGate() (g *gate, err error) {
-	g = &gate{epfd: -1, offerFd: -1, stopFd: -1, tickFd: -1}
+	g = &gate{epfd: -1, offerFd: -1, stopFd: -1, tickFd: -1, overrunFd: -1}
 	defer func() {
 		if err != nil {
 			g.close()
@@ -52,6 +55,12 @@ func openGate() (g *gate, err error) {
 	if g.tickFd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return nil, err
 	}
+	if g.overrunFd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return nil, err
+	}
+	if err = g.add(g.overrunFd, causeOverrun, unix.EPOLLET); err != nil {
+		return nil, err
+	}
 	if err = g.add(g.offerFd, causeOffer, unix.EPOLLET); err != nil {
 		return nil, err
 	}
@@ -67,20 +76,29 @@ func (g *gate) add(fd int, why causes, flags uint32) error {
 	return unix.EpollCtl(g.epfd, unix.EPOLL_CTL_ADD, fd, &ev)
 }
 
-// addAlarm makes t's ring wake a standby, once: after that it is silent until rearm. So the further blocks of a body that was
+// addAlarm makes r, which is silent yet, t's alarm. It will wake a standby, once: after that it is silent until rearm. So the further blocks of a body that was
 // taken over, and its way home, wake nobody.
-func (g *gate) addAlarm(t *thread) error {
+func (g *gate) addAlarm(t *thread, r *perfRing) error {
+	r.pause(true)
+	t.alarm = r
+	t.alarmFd.Store(int32(r.fd))
 	ev := alarmEvent(t)
 	t.armed.Store(true)
-	return unix.EpollCtl(g.epfd, unix.EPOLL_CTL_ADD, t.ring.fd, &ev)
+	return unix.EpollCtl(g.epfd, unix.EPOLL_CTL_ADD, t.alarm.fd, &ev)
 }
 
-// rearm makes the ring wake a standby again; at once, if it has written a switch-out since. Any thread. Not raw: epoll's lock may be
-// held by a thread that has lost the processor.
-func (g *gate) rearm(t *thread) {
+// rearm makes the alarm wake a standby again. Not one that has already fired: epoll_ctl takes the event's poll flag and loses it, so who
+// rearms for another thread looks at that thread once more. Any thread. Not raw: epoll's lock may be held by a thread that
+// has lost the processor.
+func (g *gate) rearm(t *thread) bool {
+	fd := t.alarmFd.Load()
+	if fd < 0 {
+		return false
+	}
 	t.armed.Store(true)
 	ev := alarmEvent(t)
-	_, _, _ = unix.Syscall6(unix.SYS_EPOLL_CTL, uintptr(g.epfd), unix.EPOLL_CTL_MOD, uintptr(t.ring.fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	_, _, _ = unix.Syscall6(unix.SYS_EPOLL_CTL, uintptr(g.epfd), unix.EPOLL_CTL_MOD, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return true
 }
 
 func alarmEvent(t *thread) unix.EpollEvent {
@@ -115,14 +133,17 @@ func signalEventfd(fd int) {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&eventfdOne)), 8)
 }
 
-// tickAfterNs sets the timer to fire once. Raw: timerfd_settime(2) does not block.
-func (g *gate) tickAfterNs(ns int64) {
+func (g *gate) tickAfterNs(ns int64)    { setTimer(g.tickFd, ns) }
+func (g *gate) overrunAfterNs(ns int64) { setTimer(g.overrunFd, ns) }
+
+// setTimer sets a timer to fire once. Raw: timerfd_settime(2) does not block.
+func setTimer(fd int, ns int64) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(ns)}
-	_, _, _ = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(g.tickFd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(fd), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 }
 
 func (g *gate) close() {
-	for _, fd := range []int{g.epfd, g.offerFd, g.stopFd, g.tickFd} {
+	for _, fd := range []int{g.epfd, g.offerFd, g.stopFd, g.tickFd, g.overrunFd} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
 		}

@@ -26,6 +26,13 @@ func (h *Histogram) Count() uint64 {
 	return n
 }
 
+// Add adds what o has counted.
+func (h *Histogram) Add(o *Histogram) {
+	for i, n := range o.Counts {
+		h.Counts[i] += n
+	}
+}
+
 // QuantileNs is the upper end, in nanoseconds, of the bucket in which quantile q (0..1) lies; 0 if nothing was recorded.
 func (h *Histogram) QuantileNs(q float64) int64 {
 	total := h.Count()

@@ -15,22 +15,10 @@ const (
 	recordSwitch     = unix.PERF_RECORD_SWITCH
 	switchOut        = 1 << 13 // PERF_RECORD_MISC_SWITCH_OUT, perf_event_open(2)
 	switchOutPreempt = 1 << 14 // PERF_RECORD_MISC_SWITCH_OUT_PREEMPT, since Linux 4.17
+	ringPagesForData = 1
 	primeAttemptsMax = 100
 	primeSleepNs     = 1000
 	pairSize         = 2 * recordSize // a thread's records alternate: out, in
-)
-
-// How often a ring wakes who polls it. A wake-up is an interrupt to the own processor, which costs a virtual machine 11 us.
-// Never is not to be had: the most is once per round of the ring.
-type ringSize struct {
-	dataPages int    // a power of two
-	wakeBytes uint32 // at most dataPages pages
-}
-
-var (
-	wakesByPair = []ringSize{{dataPages: 1, wakeBytes: pairSize}}
-	// 1 of 1,024 switches out; or of 128, where the memory that the user may lock is short (kernel.perf_event_mlock_kb).
-	wakesRarely = []ringSize{{dataPages: 8, wakeBytes: 8 << 12}, {dataPages: 1, wakeBytes: 1 << 12}}
 )
 
 // perfRing is a software perf event on one thread whose records are the thread's context switches.
@@ -38,7 +26,7 @@ var (
 // It is mapped read-only, so the kernel overwrites the oldest records and never waits for a reader: whoever wants to
 // know looks at the newest one. It works unprivileged at perf_event_paranoid 2 (exclude_kernel; perf_event_open(2)).
 //
-// With wakeByPair the watermark is two records, and the kernel wakes a poller when more than the watermark was written since the
+// The wake-up watermark is two records, and the kernel wakes a poller when more than the watermark was written since the
 // last wake-up, that is with records 3, 5, 7 and so on. A thread's records alternate, out and in, so once the ring is
 // primed with one pair only the *out* records wake. (With a wake-up per record the standby's own departure from the CPU,
 // which switches the head in, would wake the standby again, for ever.) Output is therefore paused and resumed only by
@@ -52,7 +40,7 @@ type perfRing struct {
 }
 
 // switchAttr: PERF_COUNT_SW_DUMMY counts nothing; it carries the side-band records (Linux 3.12; context_switch 4.3).
-func switchAttr(wakeBytes uint32) unix.PerfEventAttr {
+func switchAttr() unix.PerfEventAttr {
 	return unix.PerfEventAttr{
 		Type:        unix.PERF_TYPE_SOFTWARE,
 		Config:      unix.PERF_COUNT_SW_DUMMY,
@@ -60,36 +48,26 @@ func switchAttr(wakeBytes uint32) unix.PerfEventAttr {
 		Sample_type: unix.PERF_SAMPLE_TIME,
 		Bits: unix.PerfBitContextSwitch | unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv |
 			unix.PerfBitWatermark | unix.PerfBitSampleIDAll | unix.PerfBitUseClockID,
-		Wakeup:  wakeBytes,
+		Wakeup:  pairSize,
 		Clockid: unix.CLOCK_MONOTONIC,
 	}
 }
 
-// openPerfRing opens the ring for the calling thread, which must be locked, and primes it. Output is on. Of the sizes, the first
-// that the kernel permits.
-func openPerfRing(sizes []ringSize) (r *perfRing, err error) {
-	for _, size := range sizes {
-		if r, err = openRingOf(size); err == nil {
-			return r, nil
-		}
-	}
-	return nil, err
-}
-
-func openRingOf(size ringSize) (*perfRing, error) {
-	attr := switchAttr(size.wakeBytes)
+// openPerfRing opens the ring for the calling thread, which must be locked, and primes it. Output is on.
+func openPerfRing() (*perfRing, error) {
+	attr := switchAttr()
 	fd, err := unix.PerfEventOpen(&attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return nil, explainPerf("perf_event_open", err)
 	}
 	page := os.Getpagesize()
-	mem, err := unix.Mmap(fd, 0, (1+size.dataPages)*page, unix.PROT_READ, unix.MAP_SHARED)
+	mem, err := unix.Mmap(fd, 0, (1+ringPagesForData)*page, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, explainPerf("mmap of the perf ring", err)
 	}
 	meta := (*unix.PerfEventMmapPage)(unsafe.Pointer(&mem[0]))
-	r := &perfRing{fd: fd, mem: mem, head: &meta.Data_head, data: unsafe.Pointer(&mem[page]), mask: uint64(page*size.dataPages - 1)}
+	r := &perfRing{fd: fd, mem: mem, head: &meta.Data_head, data: unsafe.Pointer(&mem[page]), mask: uint64(page*ringPagesForData - 1)}
 	if err := r.prime(); err != nil {
 		_ = r.close()
 		return nil, err
@@ -189,5 +167,6 @@ func (r *perfRing) close() error {
 	if e := unix.Close(r.fd); err == nil {
 		err = e
 	}
+	r.fd = -1
 	return err
 }

@@ -15,7 +15,7 @@ func onRing(t *testing.T, f func(r *perfRing)) {
 		defer close(done)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		r, err := openPerfRing(wakesByPair)
+		r, err := openPerfRing()
 		if err != nil {
 			t.Error(err)
 			return

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,13 @@ type Config struct {
 	// loop needs lives in the shard, and the next head calls Loop again to go on with it), or when the loop has ended
 	// for good, which ends the pool. It must return when Stopping.
 	Loop func()
+	// Overrun is how long a body that began with EnterLong may compute before it is taken over like one that blocks; 0: for ever.
+	Overrun time.Duration
+	// Spare, if set, runs work that needs a thread but not the head role: what the loop would have offered when no standby was
+	// free. A standby calls it; it runs what there is, may block, and returns. HasSpare says whether there is any. Both are called on
+	// any thread of the pool. Who adds work looks at Free afterwards.
+	Spare    func()
+	HasSpare func() bool
 }
 
 // Pool is the threads of one shard: one head and its standbys.
@@ -42,10 +50,14 @@ type Pool struct {
 	word atomic.Uint64
 	_    [56]byte
 
+	// command is the watcher's, if the detector has one: at commandSleep Enter wakes it. Otherwise it is always at commandWatch.
+	command *atomic.Uint32
+
 	// free is the number of standbys that wait and are not yet promised to anyone.
 	// Invariant: waiting standbys = free + (1 while the role is offered or being offered) + (1 per claim under way).
 	free     atomic.Int32
 	sample   sampling
+	over     overrun
 	stopping atomic.Bool // set once; the loop and the standbys read it
 	count    counters
 
@@ -65,11 +77,15 @@ func Open(cfg Config) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{cfg: cfg, det: det, why: why, clk: newClock()}
+	p.command = new(atomic.Uint32)
+	p.command.Store(commandWatch)
 	p.free.Store(int32(cfg.Standbys)) // they look at the word before they sleep, so they may be promised before they run
-	p.sample.periodNs = det.periodNs()
+	p.sample.periodNs, p.over.limitNs = det.periodNs(), int64(cfg.Overrun)
+	p.over.intervalNs.Store(p.over.limitNs)
 	p.threads = make([]*thread, cfg.Standbys+1)
 	for i := range p.threads {
 		p.threads[i] = &thread{pool: p, index: i, statFd: -1}
+		p.threads[i].alarmFd.Store(-1)
 	}
 	if n := runtime.GOMAXPROCS(0); n < 2 {
 		p.warnings = append(p.warnings, fmt.Sprintf("GOMAXPROCS is %d: a standby that wakes up needs a P while the blocked head may still hold one; set it to the number of loops + 1 at least", n))
@@ -81,6 +97,10 @@ func (c *Config) check() error {
 	switch {
 	case c.Loop == nil:
 		return errors.New("threadlet: Config.Loop is nil")
+	case (c.Spare == nil) != (c.HasSpare == nil):
+		return errors.New("threadlet: Config.Spare and Config.HasSpare must be set both or neither")
+	case c.Overrun < 0 || c.Overrun > 0 && c.Overrun < 10*time.Microsecond:
+		return fmt.Errorf("threadlet: Config.Overrun is %v, must be 0 (for ever) or at least 10us", c.Overrun)
 	case c.Standbys < 1 || c.Standbys >= maxThreads:
 		return fmt.Errorf("threadlet: Config.Standbys is %d, must be 1 to %d", c.Standbys, maxThreads-1)
 	case c.CPU < -1:
@@ -115,10 +135,10 @@ func (p *Pool) Run() error {
 			t.err = t.setUp()
 			ready.Done()
 			<-begin
+			defer t.tearDown() // deferred, as live may end by Goexit
 			if !p.stopping.Load() {
-				t.run()
+				t.live(t.index == 0)
 			}
-			t.tearDown()
 		})
 	}
 	ready.Wait()
@@ -154,11 +174,12 @@ func (p *Pool) closeAfterRun() {
 	p.stopping.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.det.stop()
-	for _, t := range p.threads {
-		p.det.detach(t)
+	if p.det.stop() {
+		for _, t := range p.threads {
+			p.det.detach(t)
+		}
+		p.gate.close()
 	}
-	p.gate.close()
 	p.gate = nil
 }
 
@@ -171,6 +192,9 @@ func (p *Pool) Stop() {
 		p.gate.wakeAll()
 	}
 }
+
+// Free is the number of standbys that wait and are not promised. Any thread; a load.
+func (p *Pool) Free() int { return int(max(p.free.Load(), 0)) }
 
 // Stopping says whether Stop was called. Any thread; a load.
 func (p *Pool) Stopping() bool { return p.stopping.Load() }

@@ -21,7 +21,7 @@ func (s *sampling) start(g *gate) {
 	}
 }
 
-// tick is called by the standby that got the tick.
+// tick is called by the standby that got the tick, when it has looked at the head.
 func (p *Pool) tick() {
 	s := &p.sample
 	w := word(p.word.Load())

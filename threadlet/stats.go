@@ -11,12 +11,13 @@ const (
 	BySwitch                 // a perf switch record woke a standby
 	ByTimer                  // the timer detector sampled a blocked head
 	ByBackstop               // the timed check behind the idle and switch detectors: they missed it, or did not get the processor
+	ByOverrun                // a body computed for longer than Config.Overrun
 	ByReturn                 // a thread came home and found the head blocked, for want of a free standby until then
 	numReasons
 )
 
 func (r Reason) String() string {
-	return [...]string{"announced", "idle", "switch", "timer", "backstop", "return"}[r]
+	return [...]string{"announced", "idle", "switch", "timer", "backstop", "overrun", "return"}[r]
 }
 
 // Stats is what a pool has counted since Open.

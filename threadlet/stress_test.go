@@ -1,82 +1,73 @@
 package threadlet
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// stressSeed is random unless THREADLET_SEED says otherwise; a failure prints it.
-func stressSeed(t *testing.T) *rand.Rand {
-	seed := rand.Uint64()
-	if s, err := strconv.ParseUint(os.Getenv("THREADLET_SEED"), 10, 64); err == nil {
-		seed = s
+var (
+	stressFor  = flag.Duration("stress.for", 2*time.Second, "how long each stress test runs")
+	stressSeed = flag.Uint64("stress.seed", 0, "seed of the stress tests; 0: a random one, which a failure prints")
+)
+
+// stressRand is seeded by stress.seed.
+func stressRand(t *testing.T) *rand.Rand {
+	seed := *stressSeed
+	for seed == 0 {
+		seed = rand.Uint64()
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			fmt.Printf("run again with THREADLET_SEED=%d\n", seed)
+			fmt.Printf("%s: run again with -stress.seed=%d\n", t.Name(), seed)
 		}
 	})
 	return rand.New(rand.NewPCG(seed, 1))
 }
 
-// randomBody blocks in one of many ways, or not at all, and announces it or not. mu and c are shared by all bodies.
-func randomBody(rng *rand.Rand, mu *sync.Mutex, c chan int) *body {
-	ns := rng.Int64N(100_000)
-	b := &body{announce: rng.IntN(4) == 0, outside: rng.IntN(20) == 0}
-	switch rng.IntN(8) {
-	case 0, 1, 2:
-		b.fn = func() {}
-	case 3:
-		b.fn = func() { sleepNs(ns) }
-	case 4:
-		b.fn = func() { spin(int(ns / 10)) }
-	case 5:
-		b.outside = false // held across a callback it would hold up the head for good
-		b.fn = func() { mu.Lock(); sleepNs(ns / 4); mu.Unlock() }
-	case 6:
-		b.outside = false
-		b.fn = func() {
-			go func() { c <- 1 }()
-			<-c
+// TestStress runs one pool after another, each of another size and stopped at another moment.
+func TestStress(t *testing.T) {
+	settings := 2 * len(allKinds)
+	eachSetting(t, allKinds, func(t *testing.T, cfg Config) {
+		rng := stressRand(t)
+		stop := collectGarbage()
+		defer stop()
+		before := openDescriptors(t)
+		var sum Stats
+		ops, pools := 0, 0
+		for end := time.Now().Add(*stressFor / time.Duration(settings)); pools == 0 || time.Now().Before(end); pools++ {
+			cfg.Standbys = 1 + rng.IntN(5)
+			if cfg.Overrun = 0; rng.IntN(2) == 0 {
+				cfg.Overrun = 50 * time.Microsecond
+			}
+			c := &crowd{rng: rng, ways: crowdWays(), most: 1 + rng.IntN(3*cfg.Standbys)}
+			n, stats := c.run(t, cfg, time.Duration(rng.Int64N(int64(100*time.Millisecond))), rng.IntN(2) == 0)
+			ops += n
+			sum.add(&stats)
+			require.Equal(t, before, openDescriptors(t), "descriptors left open")
 		}
-	case 7:
-		b.fn = func() { sleepNs(1); runtime.Gosched(); sleepNs(1) }
-	}
-	return b
+		requireNoThreads(t, "crowd-tl")
+		requireNoPerfMappings(t)
+		t.Logf("%d ops in %d pools; %s", ops, pools, brief(sum))
+	})
 }
 
-func TestStress(t *testing.T) {
-	eachSetting(t, allKinds, func(t *testing.T, cfg Config) {
-		n := 4000
-		if cfg.Detector != DetectorSwitch {
-			n = 1500
-		}
-		if testing.Short() {
-			n /= 10
-		}
-		rng := stressSeed(t)
-		var mu sync.Mutex
-		c := make(chan int)
-		var bodies []*body
-		for range n {
-			bodies = append(bodies, randomBody(rng, &mu, c))
-		}
-		s := newToy(t, cfg, bodies...)
-		stop := collectGarbage()
-		stats := s.run(t)
-		stop()
-		require.NotZero(t, stats.Announced())
-		t.Log(brief(stats))
-	})
+// add adds what brief shows.
+func (s *Stats) add(o *Stats) {
+	for r := range s.Takeovers {
+		s.Takeovers[r] += o.Takeovers[r]
+	}
+	s.AtBound += o.AtBound
+	s.AtBoundAnnounced += o.AtBoundAnnounced
+	s.FalseAlarms += o.FalseAlarms
+	s.FalsePreempted += o.FalsePreempted
 }
 
 // collectGarbage stops the world over and over until the returned function is called.
@@ -101,7 +92,7 @@ func (eager) reason(*thread, causes) Reason               { return ByTimer }
 
 func TestTakeoverAgainstLeaveAndHandOver(t *testing.T) {
 	for _, cpu := range []int{-1, anyCPU(t)} {
-		rng := stressSeed(t)
+		rng := stressRand(t)
 		var bodies []*body
 		for range 30_000 {
 			n := rng.IntN(300)

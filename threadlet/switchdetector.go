@@ -15,7 +15,7 @@ func (*switchDetector) probe(int) error {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		r, err := openPerfRing(wakesByPair)
+		r, err := openPerfRing()
 		if err == nil {
 			err = r.close()
 		}
@@ -24,24 +24,32 @@ func (*switchDetector) probe(int) error {
 	return <-result
 }
 
-func (d *switchDetector) attach(t *thread, g *gate) error {
-	r, err := openPerfRing(wakesByPair)
-	if err != nil {
+func (d *switchDetector) attach(t *thread, g *gate) (err error) {
+	if t.ring, err = openPerfRing(); err != nil {
 		return err
 	}
-	r.pause(true)
-	t.ring = r
-	return g.addAlarm(t)
+	return g.addAlarm(t, t.ring)
 }
 
-func (*switchDetector) watch(t *thread) {
-	t.ring.pause(false)
+func (*switchDetector) watch(t *thread)   { t.alarmOn() }
+func (*switchDetector) unwatch(t *thread) { t.alarmOff() }
+
+// alarmOn has t's next block wake a standby. t's own thread.
+func (t *thread) alarmOn() {
+	t.alarmed = true
+	t.alarm.pause(false)
 	if !t.armed.Load() {
 		t.pool.gate.rearm(t)
 	}
 }
 
-func (*switchDetector) unwatch(t *thread) { t.ring.pause(true) }
+// alarmOff ends that. t's own thread.
+func (t *thread) alarmOff() {
+	if t.alarmed {
+		t.alarmed = false
+		t.alarm.pause(true)
+	}
+}
 
 func (*switchDetector) blocked(t *thread, _ word, _ causes) (int64, bool) { return t.ring.blocked() }
 
@@ -56,7 +64,7 @@ func (*switchDetector) reason(old *thread, why causes) Reason {
 	switch {
 	case why&causeReturn != 0:
 		return ByReturn
-	case why&(causeAlarm|causeOffer) != 0 || !old.armed.Load() || old.ring.hasWoken():
+	case why&(causeAlarm|causeOffer) != 0 || !old.armed.Load() || old.alarm.hasWoken():
 		return BySwitch
 	}
 	return ByBackstop
@@ -64,9 +72,14 @@ func (*switchDetector) reason(old *thread, why causes) Reason {
 
 func (*switchDetector) periodNs() int64 { return backstopNs }
 
-func (*switchDetector) detach(t *thread) {
-	if t.ring != nil {
-		_ = t.ring.close()
-		t.ring = nil
+func (*switchDetector) detach(t *thread) { t.closeRings() }
+
+func (t *thread) closeRings() {
+	for _, r := range []*perfRing{t.ring, t.alarm} {
+		if r != nil && r.fd >= 0 {
+			_ = r.close()
+		}
 	}
+	t.ring, t.alarm = nil, nil
+	t.alarmFd.Store(-1)
 }

@@ -6,26 +6,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is one OS thread of a pool. But for the ring, which standbys read, its fields belong to the thread itself.
+// thread is one OS thread of a pool. But for ring and statFd, which standbys read, its fields belong to the thread itself.
 type thread struct {
 	pool  *Pool
 	index int
 	tid   int
 	err   error
 
-	old   dress
-	batch bool // the thread's scheduling class is SCHED_BATCH now
+	old dress
 
-	ring *perfRing // of the switch detector; set before the thread is ever head
+	left    bool // has ended for good
+	inSpare bool // inside Config.Spare
+
+	// ring, of the switch detector, shows standbys whether the thread is blocked; set before it is ever head. alarm wakes a
+	// standby when it blocks: the same ring, or one that the idle detector opens for a while, on this thread.
+	ring, alarm *perfRing
 	// watched: the detector observes this thread. Set by the first Enter after Idle, so that a loop without bodies pays nothing.
 	watched bool
-	// armed says that the ring's next switch-out wakes a standby. The standby that was woken clears it and then reads who
+	alarmed bool // the alarm's output is on
+	// alarmFd is the alarm's descriptor, or -1. Atomic because standbys rearm it; that it was closed meanwhile does not matter, as
+	// only alarms are in the gate with that cause.
+	alarmFd atomic.Int32
+	// armed says that the alarm's next switch-out wakes a standby. The standby that was woken clears it and then reads who
 	// is head; a new head becomes head and then reads armed: one of the two sees that it has to be set again.
 	armed  atomic.Bool
-	statFd int // of the timer detector
+	statFd int // of the timer and idle detectors
 
 	// offeredAtNs is written before the role is offered and read by the standby that accepts: ordered by the word.
 	offeredAtNs int64
+
+	// When the role was taken from t, and in which body. Written by who took it, read by t when it learns of it; atomic, and the time
+	// first, because t may learn of it before they are written.
+	lostAtNs atomic.Int64
+	lostBody atomic.Uint32
 
 	// A body that began while no standby was free: its ticket, and the detector's mark. Written by the head alone.
 	boundTicket Ticket
@@ -35,27 +48,70 @@ type thread struct {
 	numEvents int
 }
 
-// run is the life of a thread after setUp: the first one begins as head, the others as standbys.
-func (t *thread) run() {
+// live is the life of a thread after setUp: the first one begins as head, the others as standbys.
+func (t *thread) live(head bool) {
 	p := t.pool
-	head := t.index == 0
-	for {
-		if !head && !t.standBy() {
-			return
+	defer func() {
+		if !t.left { // a body has ended its goroutine (runtime.Goexit): the rest of its life is lived here
+			t.live(t.afterGoexit())
 		}
+	}()
+	for head || t.standBy() {
 		p.cfg.Loop()
 		if p.endIfHead(t) {
 			p.Stop()
-			return
+			break
 		}
-		if t.watched {
-			t.watched = false
-			p.det.unwatch(t)
-		}
-		t.setBatch(true)
-		p.free.Add(1)
+		t.comeHome()
 		head = false
 	}
+	t.left = true
+}
+
+// comeHome counts t, which is head no more, as a free standby.
+func (t *thread) comeHome() {
+	t.pool.blind(t)
+	t.pool.det.home(t)
+	t.pool.free.Add(1)
+	t.pool.det.freed()
+}
+
+// afterGoexit says whether t is head still.
+func (t *thread) afterGoexit() bool {
+	if t.inSpare {
+		t.inSpare = false
+		return false
+	}
+	w := word(t.pool.word.Load())
+	if w.thread() == t.index && w.state() == inBody { // a Loop that does not defer its Leave
+		t.pool.Leave(Ticket(w))
+		w = word(t.pool.word.Load())
+	}
+	if w.thread() == t.index && w.state() == running {
+		return true
+	}
+	t.comeHome()
+	return false
+}
+
+// runSpare runs, on a standby, work that waits for a thread, and says whether there was any.
+//
+// Work is added when no standby was free; who adds it looks at free afterwards. A standby looks for work after it has been counted
+// free, and whenever it has been woken; and who gives a reservation back wakes one (unreserve). So work never waits beside a
+// free standby.
+func (t *thread) runSpare() bool {
+	p := t.pool
+	if p.cfg.HasSpare == nil || !p.cfg.HasSpare() || !p.reserve() {
+		return false
+	}
+	defer func() {
+		p.free.Add(1)
+		p.det.freed()
+	}()
+	t.inSpare = true
+	p.cfg.Spare()
+	t.inSpare = false
+	return true
 }
 
 // endIfHead is called when Loop has returned: if t is head still, the loop has ended for good.
@@ -77,11 +133,23 @@ func (t *thread) standBy() bool {
 	p := t.pool
 	why := causeReturn
 	for {
-		if t.tryTake(why) {
+		taken := t.tryTake(why)
+		if why&causeTick != 0 {
+			p.tick()
+		}
+		if why&causeOverrun != 0 {
+			p.overrunTick(taken)
+		}
+		if taken {
 			return true
 		}
-		if why&causeAlarm != 0 {
-			t.rearmHead()
+		if why&causeAlarm != 0 && t.rearmHead() {
+			why = causeAlarm // what it did before it was rearmed wakes nobody
+			continue
+		}
+		if t.runSpare() {
+			why = causeReturn
+			continue
 		}
 		if p.stopping.Load() {
 			if p.reserve() {
@@ -93,16 +161,13 @@ func (t *thread) standBy() bool {
 			continue
 		}
 		why = p.gate.wait(t)
-		if why&causeTick != 0 {
-			p.tick()
-		}
 		if why&causeAlarm != 0 {
 			t.markAlarms()
 		}
 	}
 }
 
-// markAlarms notes which rings have fired and are silent now.
+// markAlarms notes which alarms have fired and are silent now.
 func (t *thread) markAlarms() {
 	for _, ev := range t.events[:t.numEvents] {
 		if causes(ev.Fd) == causeAlarm {
@@ -111,11 +176,11 @@ func (t *thread) markAlarms() {
 	}
 }
 
-// rearmHead lets the head's ring wake again after a false alarm. Other rings stay silent until their threads are head.
-func (t *thread) rearmHead() {
-	if h := t.pool.threads[word(t.pool.word.Load()).thread()]; !h.armed.Load() {
-		t.pool.gate.rearm(h)
-	}
+// rearmHead lets the head's alarm wake again after a false one. Others stay silent until their threads are head.
+// True: it was not armed.
+func (t *thread) rearmHead() bool {
+	h := t.pool.threads[word(t.pool.word.Load()).thread()]
+	return !h.armed.Load() && t.pool.gate.rearm(h)
 }
 
 // tryTake makes t head if the role is offered or the head is blocked in a body.
@@ -130,19 +195,22 @@ func (t *thread) tryTake(why causes) bool {
 			return false
 		}
 		if w.state() == claimed {
-			t.book(ByIdle, p.det.claimedAtNs())
+			sinceNs := p.det.claimedAtNs()
+			p.threads[w.thread()].lose(w, sinceNs)
+			t.book(ByIdle, sinceNs)
 		} else {
 			t.book(Announced, p.threads[w.thread()].offeredAtNs)
 		}
 		return true
 	case inBody:
 		sinceNs, blocked := p.det.blocked(p.threads[w.thread()], w, why)
-		if blocked && p.reserve() {
+		overruns := !blocked && why&causeOverrun != 0 && p.over.has(w)
+		if (blocked || overruns) && p.reserve() {
 			if p.word.CompareAndSwap(uint64(w), uint64(w.take(t.index))) {
-				t.book(p.det.reason(p.threads[w.thread()], why), sinceNs)
+				t.bookTaken(w, why, overruns, sinceNs)
 				return true
 			}
-			p.free.Add(1)
+			p.unreserve()
 		}
 	}
 	if why&causeAlarm != 0 {
@@ -154,11 +222,42 @@ func (t *thread) tryTake(why causes) bool {
 	return false
 }
 
+// lose notes that the role has been taken from t in the body of w.
+func (t *thread) lose(w word, atNs int64) {
+	t.lostAtNs.Store(atNs)
+	t.lostBody.Store(w.body())
+}
+
+// bookTaken books a takeover that t has made of a head whose word was w.
+func (t *thread) bookTaken(w word, why causes, overrun bool, sinceNs int64) {
+	p := t.pool
+	lostNs := sinceNs
+	if lostNs == 0 {
+		lostNs = p.clk.nowNs()
+	}
+	p.threads[w.thread()].lose(w, lostNs)
+	if overrun {
+		t.book(ByOverrun, 0)
+		return
+	}
+	t.book(p.det.reason(p.threads[w.thread()], why), sinceNs)
+}
+
 func (t *thread) book(r Reason, sinceNs int64) {
 	p := t.pool
 	p.count.takeovers[r].Add(1)
 	if sinceNs != 0 {
 		p.count.latency[r].recordNs(p.clk.nowNs() - sinceNs)
+	}
+}
+
+// unreserve gives back what reserve took. Work may have been set aside meanwhile for want of a standby, and the watcher have
+// gone to sleep.
+func (p *Pool) unreserve() {
+	p.free.Add(1)
+	p.det.freed()
+	if p.cfg.HasSpare != nil && p.cfg.HasSpare() {
+		p.gate.wakeOne()
 	}
 }
 

@@ -52,12 +52,14 @@ func (d *timerDetector) blocked(t *thread, w word, why causes) (int64, bool) {
 	if d.seen.Swap(uint64(w)) != uint64(w) {
 		return 0, false
 	}
+	return 0, t.sleeps()
+}
+
+// sleeps says whether t's thread is neither running nor runnable. Any thread of the pool.
+func (t *thread) sleeps() bool {
 	var buf [512]byte
 	n, err := unix.Pread(t.statFd, buf[:], 0)
-	if err != nil {
-		return 0, false
-	}
-	return 0, asleepByStat(buf[:n])
+	return err == nil && asleepByStat(buf[:n])
 }
 
 // asleepByStat reads "pid (name) state ...": the name may hold anything, so the state is what follows the last ')'.

@@ -13,40 +13,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The watcher of the idle detector is a thread of class SCHED_IDLE, bound to the head's processor and always runnable while
-// the head runs bodies. The kernel gives it the processor when the head leaves it, so that nobody has to be woken to notice a
-// block. It reads the newest record of the head's ring; if that is a block, and the word says inBody, it reserves a standby,
-// claims by compare-and-swap, wakes a standby, and yields. Otherwise it yields at once.
+// The watcher of the idle detector is a thread of class SCHED_IDLE, bound to the head's processor and runnable while the head
+// runs bodies. The kernel gives it the processor when nobody else wants it: so a head that is inside a body then, and does
+// not run when the watcher yields, is blocked. (Of the processor of a busy head the watcher gets 3 parts in 1,000; it
+// yields, the head runs on, and the body is another one when the watcher looks again. Should it be the same, it is a body that has
+// computed for a second.) The watcher reserves a standby, claims by compare-and-swap, wakes a standby, and yields. When there is
+// no body, or no standby to wake, it sleeps; a head that enters a body, or a thread that comes home, wakes it.
 //
-// It is a thread of our own and not Go's: as a goroutine it would hold a P while it waits for a processor that it may not
-// get for long, and garbage collection would wait for it. So it runs a few instructions of assembly, has all signals
-// blocked, uses no stack, knows neither g nor TLS, and leaves by exit. What it touches is in watch, which lives until it has left.
+// So it needs nothing from the kernel but the class and the processor: no perf event, which would make each switch of every thread
+// of the pool dearer by 2 us, and no permission. It is a thread of our own and not Go's: as a goroutine it would hold a P while it
+// waits for a processor that it may not get for long, and garbage collection would wait for it. So it runs a few
+// instructions of assembly, has all signals blocked, uses no stack, knows neither g nor TLS, and leaves by exit. What it touches is
+// in watch, which lives until it has left.
 
 // watch is what the watcher and the heads share. The assembly knows its layout by go_asm.h.
 type watch struct {
 	word   *atomic.Uint64 // Pool.word
 	free   *atomic.Int32  // Pool.free
-	rings  *ringView      // by index of the thread
 	one    uint64         // what is written to wakeFd
 	wakeFd int32          // the gate's offer eventfd
 
-	// command is stored by the head (watch, sleep), by the watcher (sleep, at the bound) and by stop. The watcher sets
-	// asleep and then looks at command again; who changes command looks at asleep afterwards: one of the two sees the other.
+	// command is set to watch by a head or standby that sees it at sleep, to sleep by the watcher, which then looks at word and
+	// free once more, and to stop for good. Who has changed word or free looks at command afterwards: one of the two sees
+	// the other. It is the futex that the watcher sleeps on.
 	command atomic.Uint32
-	asleep  atomic.Uint32
-	// claimedAtNs is when the head that was claimed had blocked. Written before the claim, read by who accepts it.
-	claimedAtNs int64
-	// tid is the kernel's: stored before the thread runs, cleared with a futex wake when the thread is gone (CLONE_CHILD_CLEARTID).
+	// claimedAt is when the head that was claimed was seen blocked. Written before the claim, read by who accepts it.
+	claimedAt unix.Timespec
+	// tid is the kernel's: stored before the thread runs, cleared with a futex wake when it is gone (CLONE_CHILD_CLEARTID).
 	tid atomic.Uint32
 	// stack is not used. It is there so that the thread does not share another's.
 	stack [64]byte
-}
-
-// ringView is what the watcher needs of a perfRing.
-type ringView struct {
-	head *uint64
-	data unsafe.Pointer
-	mask uint64
 }
 
 const (
@@ -58,6 +54,8 @@ const (
 	futexWait        = 0
 	futexWakePrivate = 1 | 128
 	futexWaitPrivate = 0 | 128
+
+	clockMonotonic = unix.CLOCK_MONOTONIC
 
 	cloneFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 		unix.CLONE_SYSVSEM | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
@@ -102,24 +100,23 @@ func (w *watch) clone() unix.Errno {
 	return 0
 }
 
-// wake has the watcher look from now on. The head; two atomic operations, and a system call if the watcher sleeps.
-func (w *watch) wake() { w.order(commandWatch) }
-
-// rest lets the watcher go to sleep when it next gets the processor. The head; one atomic operation.
-func (w *watch) rest() { w.command.Store(commandSleep) }
-
-func (w *watch) order(command uint32) {
-	w.command.Store(command)
-	if w.asleep.Load() != 0 {
-		// Raw: a futex wake does not block.
-		_, _, _ = unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.command)), futexWakePrivate, 1)
+// wake has a watcher that sleeps look. Who has entered a body, or come home; a load, and a system call if it does sleep.
+func (w *watch) wake() {
+	if w.command.Load() == commandSleep && w.command.CompareAndSwap(commandSleep, commandWatch) {
+		w.futexWake()
 	}
+}
+
+// futexWake is raw: it does not block.
+func (w *watch) futexWake() {
+	_, _, _ = unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.command)), futexWakePrivate, 1)
 }
 
 // stop ends the thread and waits until it is gone, or for stopNs if others keep the processor from it. True: it is gone,
 // and what it touches may be freed.
 func (w *watch) stop() (gone bool) {
-	w.order(commandStop)
+	w.command.Store(commandStop)
+	w.futexWake()
 	if tid := w.tid.Load(); tid != 0 {
 		_ = setClass(int(tid), schedOther) // where it is permitted it need not wait for an idle moment
 	}

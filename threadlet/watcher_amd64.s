@@ -7,6 +7,7 @@
 #define SYS_sched_yield 24
 #define SYS_clone 56
 #define SYS_exit 60
+#define SYS_clock_gettime 228
 #define SYS_futex 202
 
 // func cloneWatcher(w *watch, stackTop uintptr) (tid int64)
@@ -29,52 +30,39 @@ yield:
 	SYSCALL
 look:
 	MOVL watch_command(R12), AX
-	CMPL AX, $const_commandWatch
-	JNE  rest
+	CMPL AX, $const_commandStop
+	JEQ  exit
+	CMPL AX, $const_commandSleep
+	JEQ  sleep
 	MOVQ watch_word(R12), R13
+	MOVQ watch_free(R12), BX
 	MOVQ (R13), R14            // the ownership word
 	MOVQ R14, AX
 	ANDQ $const_stateMask, AX
 	CMPQ AX, $const_inBody
-	JNE  yield
+	JNE  nap
 
-	// The newest record of the head's ring.
-	MOVQ R14, AX
-	SHRQ $const_threadShift, AX
-	ANDQ $(const_maxThreads-1), AX
-	IMULQ $ringView__size, AX
-	ADDQ watch_rings(R12), AX
-	MOVQ ringView_head(AX), R8
-	MOVQ (R8), R9              // bytes written
-	TESTQ R9, R9
-	JEQ  yield
-	LEAQ -const_recordSize(R9), BX
-	ANDQ ringView_mask(AX), BX
-	ADDQ ringView_data(AX), BX
-	MOVQ (BX), CX              // header
-	MOVQ 8(BX), R15            // time
-	CMPL CX, $const_recordSwitch
-	JNE  yield
-	SHRQ $32, CX
-	ANDL $(const_switchOut|const_switchOutPreempt), CX
-	CMPL CX, $const_switchOut
-	JNE  yield
-	CMPQ R9, (R8)
-	JNE  look                  // overwritten meanwhile
+	// A head that could run would run now.
+	MOVQ $SYS_sched_yield, AX
+	SYSCALL
+	CMPQ R14, (R13)
+	JNE  look
 
-	// Blocked. Reserve a standby.
-	MOVQ watch_free(R12), BX
+	// It is blocked, in that body. Reserve a standby.
 	MOVL (BX), AX
 reserve:
 	CMPL AX, $0
-	JLE  bound
+	JLE  nap
 	LEAL -1(AX), CX
 	LOCK
 	CMPXCHGL CX, (BX)
 	JNE  reserve
+	MOVQ $const_clockMonotonic, DI
+	LEAQ watch_claimedAt(R12), SI
+	MOVQ $SYS_clock_gettime, AX
+	SYSCALL
 
 	// Claim: next epoch, state claimed, if the word is what it was.
-	MOVQ R15, watch_claimedAtNs(R12)
 	MOVQ R14, CX
 	ADDQ $(1<<const_epochShift), CX
 	MOVQ $const_epochMask, DX
@@ -87,40 +75,46 @@ reserve:
 	MOVQ R14, AX
 	LOCK
 	CMPXCHGQ CX, (R13)
-	JNE  lost
+	JEQ  wakeup
+	// The head came back. The reservation is given back; work may have been set aside meanwhile for want of one, so a
+	// standby is woken all the same (Pool.unreserve).
+	LOCK
+	ADDL $1, (BX)
+wakeup:
 	MOVLQSX watch_wakeFd(R12), DI
 	LEAQ watch_one(R12), SI
 	MOVQ $8, DX
 	MOVQ $SYS_write, AX
 	SYSCALL
 	JMP  yield
-lost:
-	LOCK
-	ADDL $1, (BX)
-	JMP  look
 
-bound:
-	// No standby is free: sleep until a head asks again.
+nap:
+	// No body, or no standby: sleep. Who begins a body, or comes home, looks at the command afterwards, so say it and then look at
+	// both again.
 	MOVL $const_commandWatch, AX
 	MOVL $const_commandSleep, CX
 	LOCK
 	CMPXCHGL CX, watch_command(R12)
+	MOVQ (R13), AX
+	ANDQ $const_stateMask, AX
+	CMPQ AX, $const_inBody
+	JNE  sleep
+	CMPL (BX), $0
+	JLE  sleep
+	MOVL $const_commandSleep, AX
+	MOVL $const_commandWatch, CX
+	LOCK
+	CMPXCHGL CX, watch_command(R12)
 	JMP  look
-
-rest:
-	CMPL AX, $const_commandSleep
-	JNE  exit
-	// Announce the sleep, then look again: who changes the command looks at asleep afterwards.
-	MOVL $1, AX
-	XCHGL AX, watch_asleep(R12)
+sleep:
 	LEAQ watch_command(R12), DI
 	MOVQ $const_futexWaitPrivate, SI
 	MOVQ $const_commandSleep, DX
 	MOVQ $0, R10               // no timeout
 	MOVQ $SYS_futex, AX
 	SYSCALL
-	MOVL $0, AX
-	XCHGL AX, watch_asleep(R12)
+	CMPL watch_command(R12), $const_commandSleep
+	JEQ  sleep                 // for no reason
 	JMP  look
 
 exit:

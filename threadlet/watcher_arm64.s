@@ -6,6 +6,7 @@
 #define SYS_write 64
 #define SYS_exit 93
 #define SYS_futex 98
+#define SYS_clock_gettime 113
 #define SYS_sched_yield 124
 #define SYS_clone 220
 
@@ -31,56 +32,39 @@ look:
 	MOVD $watch_command, R9
 	ADD  R19, R9, R9
 	LDARW (R9), R0
-	CMPW $const_commandWatch, R0
-	BNE  rest
+	CMPW $const_commandStop, R0
+	BEQ  exit
+	CMPW $const_commandSleep, R0
+	BEQ  sleep
 	MOVD watch_word(R19), R20
+	MOVD watch_free(R19), R12
 	LDAR (R20), R21            // the ownership word
 	AND  $const_stateMask, R21, R0
 	CMP  $const_inBody, R0
-	BNE  yield
+	BNE  nap
 
-	// The newest record of the head's ring.
-	LSR  $const_threadShift, R21, R0
-	AND  $(const_maxThreads-1), R0, R0
-	MOVD $ringView__size, R1
-	MUL  R1, R0, R0
-	MOVD watch_rings(R19), R1
-	ADD  R1, R0, R0
-	MOVD ringView_head(R0), R10
-	LDAR (R10), R11            // bytes written
-	CBZ  R11, yield
-	SUB  $const_recordSize, R11, R1
-	MOVD ringView_mask(R0), R2
-	AND  R2, R1, R1
-	MOVD ringView_data(R0), R2
-	ADD  R2, R1, R1
-	MOVD (R1), R3              // header
-	MOVD 8(R1), R22            // time
-	DMB  $0x9                  // loads before loads: the record, then whether it was still whole
-	CMPW $const_recordSwitch, R3
-	BNE  yield
-	LSR  $32, R3, R3
-	MOVD $(const_switchOut|const_switchOutPreempt), R4
-	AND  R4, R3, R3
-	MOVD $const_switchOut, R4
-	CMP  R4, R3
-	BNE  yield
-	LDAR (R10), R4
-	CMP  R4, R11
-	BNE  look                  // overwritten meanwhile
+	// A head that could run would run now.
+	MOVD $SYS_sched_yield, R8
+	SVC
+	LDAR (R20), R0
+	CMP  R0, R21
+	BNE  look
 
-	// Blocked. Reserve a standby.
-	MOVD watch_free(R19), R12
+	// It is blocked, in that body. Reserve a standby.
 reserve:
 	LDAXRW (R12), R0
 	CMPW $0, R0
-	BLE  bound
+	BLE  nap
 	SUBW $1, R0, R0
 	STLXRW R0, (R12), R1
 	CBNZW R1, reserve
+	MOVD $const_clockMonotonic, R0
+	MOVD $watch_claimedAt, R1
+	ADD  R19, R1, R1
+	MOVD $SYS_clock_gettime, R8
+	SVC
 
 	// Claim: next epoch, state claimed, if the word is what it was.
-	MOVD R22, watch_claimedAtNs(R19)
 	MOVD $(1<<const_epochShift), R1
 	ADD  R1, R21, R1
 	MOVD $const_epochMask, R2
@@ -95,6 +79,7 @@ claim:
 	BNE  lost
 	STLXR R1, (R20), R2
 	CBNZW R2, claim
+wakeup:
 	MOVW watch_wakeFd(R19), R0
 	MOVD $watch_one, R1
 	ADD  R19, R1, R1
@@ -103,44 +88,52 @@ claim:
 	SVC
 	B    yield
 lost:
+	// The head came back. The reservation is given back; work may have been set aside meanwhile for want of one, so a
+	// standby is woken all the same (Pool.unreserve).
 	LDAXRW (R12), R0
 	ADDW $1, R0, R0
 	STLXRW R0, (R12), R1
 	CBNZW R1, lost
-	B    look
+	B    wakeup
 
-bound:
-	// No standby is free: sleep until a head asks again.
-	MOVD $watch_command, R9
-	ADD  R19, R9, R9
-unwatch:
+nap:
+	// No body, or no standby: sleep. Who begins a body, or comes home, looks at the command afterwards, so say it and then look at
+	// both again.
 	LDAXRW (R9), R0
 	CMPW $const_commandWatch, R0
-	BNE  look
+	BNE  look                  // stop
 	MOVD $const_commandSleep, R1
 	STLXRW R1, (R9), R2
-	CBNZW R2, unwatch
-	B    look
-
-rest:
+	CBNZW R2, nap
+	DMB  $0xb                  // the looks must not come before the store
+	LDAR (R20), R0
+	AND  $const_stateMask, R0, R0
+	CMP  $const_inBody, R0
+	BNE  sleep
+	LDARW (R12), R0
+	CMPW $0, R0
+	BLE  sleep
+again:
+	LDAXRW (R9), R0
 	CMPW $const_commandSleep, R0
-	BNE  exit
-	// Announce the sleep, then look again: who changes the command looks at asleep afterwards.
-	MOVD $watch_asleep, R9
-	ADD  R19, R9, R9
-	MOVD $1, R0
-	STLRW R0, (R9)
-	DMB  $0xb                  // the kernel's look at the command must not come before the store
-	MOVD $watch_command, R0
-	ADD  R19, R0, R0
+	BNE  look
+	MOVD $const_commandWatch, R1
+	STLXRW R1, (R9), R2
+	CBNZW R2, again
+	B    look
+sleep:
+	MOVD $watch_command, R9
+	ADD  R19, R9, R0
 	MOVD $const_futexWaitPrivate, R1
 	MOVD $const_commandSleep, R2
 	MOVD $0, R3                // no timeout
 	MOVD $SYS_futex, R8
 	SVC
-	MOVD $watch_asleep, R9
+	MOVD $watch_command, R9
 	ADD  R19, R9, R9
-	STLRW ZR, (R9)
+	LDARW (R9), R0
+	CMPW $const_commandSleep, R0
+	BEQ  sleep                 // for no reason
 	B    look
 
 exit:

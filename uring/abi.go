@@ -12,6 +12,9 @@ import (
 // have. Source: include/uapi/linux/io_uring.h of Linux 6.18. The underscore
 // only keeps them out of the exported names.
 
+// Ops.
+const _IORING_OP_FIXED_FD_INSTALL uint8 = 54 // 6.8
+
 // io_uring_setup flags.
 const (
 	_IORING_SETUP_SINGLE_ISSUER uint32 = 1 << 12 // 6.0

@@ -32,9 +32,9 @@
 // # Completion
 //
 // Every entry has exactly one last completion, cancelled ones too (ECANCELED): one
-// without [CQE.More]. Two exceptions: an entry marked [Ring.SkipSuccess] that
-// succeeds has none, and completions with [CQE.Message] answer no entry of this
-// ring. [Ring.Pending] counts the entries that still owe their last one. A multishot
+// without [CQE.More]. Three exceptions: an entry marked [Ring.SkipSuccess] that
+// succeeds has none, nor have those behind it in its chain if it fails (say so:
+// [Ring.Forgo]), and completions with [CQE.Message] answer no entry of this ring. [Ring.Pending] counts the entries that still owe their last one. A multishot
 // op owes many; when one comes without More, for whatever reason (ENOBUFS, an
 // overflowed queue, an error), it has ended: arm it again if it is still wanted.
 //

@@ -85,6 +85,7 @@ const (
 	OpUnlinkat    Feature = 36
 	OpMkdirat     Feature = 37
 	OpMsgRing     Feature = 40
+	OpFdInstall   Feature = 54
 )
 
 // baseFeatures are what Open itself cannot do without.

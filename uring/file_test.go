@@ -45,6 +45,16 @@ func TestOpenReadCloseInOneSubmit(t *testing.T) {
 	r.Next(3).PrepCloseDirect(1)
 	require.Equal(t, map[uint64]int32{1: -int32(unix.ENOENT)}, byUserData(t, collect(t, r, 1)))
 	requireIdle(t, r)
+
+	// Behind a failure those are silent that would have reported a success, too.
+	require.NoError(t, r.Reserve(3))
+	r.SkipSuccess(r.Next(1).PrepOpenatDirect(unix.AT_FDCWD, path(name+".gone"), unix.O_RDONLY, 0, 1).Link())
+	r.Next(2).PrepFsync(1).FixedFile().HardLink()
+	r.Next(3).PrepCloseDirect(1)
+	require.Equal(t, map[uint64]int32{1: -int32(unix.ENOENT)}, byUserData(t, collect(t, r, 1)))
+	require.Equal(t, 1, r.Pending())
+	r.Forgo(2)
+	requireIdle(t, r)
 }
 
 // requireIdle shows that nothing more comes, by a barrier: a nop is the next thing.
@@ -53,6 +63,31 @@ func requireIdle(t *testing.T, r *Ring) {
 	require.Zero(t, r.Pending())
 	r.Next(99).PrepNop()
 	require.Equal(t, map[uint64]int32{99: 0}, byUserData(t, collect(t, r, 1)))
+}
+
+// TestFdInstall gives a file that was opened into a slot a number of its own.
+func TestFdInstall(t *testing.T) {
+	r := openTest(t, Config{}, OpOpenat, SparseFiles, OpFdInstall)
+	require.NoError(t, r.RegisterFiles(2))
+	name := filepath.Join(t.TempDir(), "player")
+	require.NoError(t, os.WriteFile(name, []byte("x=1"), 0o600))
+	require.NoError(t, r.Reserve(3))
+	r.Next(1).PrepOpenatDirect(unix.AT_FDCWD, path(name), unix.O_RDONLY, 0, 1).Link()
+	r.Next(2).PrepFdInstall(1).Link()
+	r.Next(3).PrepCloseDirect(1)
+	got := byUserData(t, collect(t, r, 3))
+	require.Zero(t, got[1])
+	require.Zero(t, got[3])
+	buf, fd := make([]byte, 8), int(got[2])
+	n, err := unix.Pread(fd, buf, 0)
+	require.NoError(t, err)
+	require.Equal(t, "x=1", string(buf[:n]))
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	require.NoError(t, err)
+	require.Equal(t, unix.FD_CLOEXEC, flags)
+	require.NoError(t, unix.Close(fd))
+	r.Next(4).PrepFdInstall(1) // the slot is empty
+	require.Equal(t, -int32(unix.EBADF), collect(t, r, 1)[0].Res())
 }
 
 // TestSaveChain writes a temporary file, syncs it and renames it, linked.

@@ -62,9 +62,17 @@ func (s *SQE) PrepClose(fd int) *SQE {
 	return s.prep(iosys.IORING_OP_CLOSE, int32(fd), 0, 0, 0)
 }
 
-// PrepCloseDirect empties a slot of the ring's file table. (5.15)
+// PrepCloseDirect empties a slot of the ring's file table. Unlike close(2) it does
+// not flush the file: what a network file system would report then is lost. (5.15)
 func (s *SQE) PrepCloseDirect(slot int) *SQE {
 	return s.prep(iosys.IORING_OP_CLOSE, 0, 0, 0, 0).intoSlot(slot)
+}
+
+// PrepFdInstall gives the file in a slot of the ring's file table a descriptor,
+// close-on-exec, which is the result; the slot keeps the file too.
+// (FIXED_FD_INSTALL, 6.8)
+func (s *SQE) PrepFdInstall(slot int) *SQE {
+	return s.prep(_IORING_OP_FIXED_FD_INSTALL, int32(slot), 0, 0, 0).FixedFile()
 }
 
 // PrepStatx is statx(2). path ends with a zero byte and must live until it is

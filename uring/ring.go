@@ -285,7 +285,7 @@ func (r *Ring) Err() error { return r.err }
 
 // Pending counts the entries handed out by Next whose last completion has not been
 // harvested: at 0 the kernel holds none of the caller's memory. An op marked
-// SkipSuccess is not counted (its chain's last op is).
+// SkipSuccess is not counted (its chain's last op is; see Forgo).
 func (r *Ring) Pending() int { return r.pending }
 
 // overflowed says that completions wait in the kernel for room in the queue.

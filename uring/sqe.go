@@ -109,8 +109,9 @@ func bytesAddress(b []byte) uint64 {
 	return address(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
-// length is the size of b for an entry; the kernel moves at most this much at once.
-func length(b []byte) uint32 {
-	const most = 0x7ffff000 // MAX_RW_COUNT with pages of 4 KiB
-	return uint32(min(len(b), most))
-}
+// MostBytes is what the kernel moves at once at most; the rest of a larger buffer
+// is left alone. (MAX_RW_COUNT with pages of 4 KiB)
+const MostBytes = 0x7ffff000
+
+// length is the size of b for an entry.
+func length(b []byte) uint32 { return uint32(min(len(b), MostBytes)) }

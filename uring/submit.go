@@ -43,15 +43,20 @@ func (r *Ring) Reserve(n int) error {
 	return r.err
 }
 
-// SkipSuccess has s post no completion if it succeeds. Use it on the entries of a
-// chain but the last: then the chain posts exactly one completion, of the op that
-// failed or else of the last. On any other entry Pending would miscount.
-// (IOSQE_CQE_SKIP_SUCCESS, 5.17)
+// SkipSuccess has s post no completion if it succeeds. Use it on entries that are
+// marked Link, of a chain whose every entry so marked skips, its first one too:
+// then one that fails is the last of the chain to complete, those behind it being
+// cancelled in silence, and [Ring.Forgo] says how many they are. On any other
+// entry Pending would miscount. (IOSQE_CQE_SKIP_SUCCESS, 5.17)
 func (r *Ring) SkipSuccess(s *SQE) *SQE {
 	s.raw.SetFlags(_IOSQE_CQE_SKIP_SUCCESS)
 	r.pending--
 	return s
 }
+
+// Forgo tells that an entry which skips success has failed, and that n entries
+// behind it in its chain do not, which so complete in silence.
+func (r *Ring) Forgo(n int) { r.pending -= n - 1 } // its own completion was counted as one of theirs
 
 // Queued counts the entries that are prepared but not submitted.
 func (r *Ring) Queued() int { return int(r.tail - r.head) }

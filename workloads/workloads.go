@@ -2,12 +2,14 @@
 package workloads
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/workloads/echo"
 	"github.com/syslet/syslet/workloads/game/bots"
+	"github.com/syslet/syslet/workloads/game/ledger"
 	"github.com/syslet/syslet/workloads/game/server"
 	"github.com/syslet/syslet/workloads/script"
 )
@@ -30,6 +32,8 @@ type ServerConfig struct {
 	DiskFile string
 	// Game is the game's.
 	Game server.Config
+	// Ledger is the folder of the game's ledger; empty: none.
+	Ledger string
 }
 
 // Server prepares the server program of that name.
@@ -38,9 +42,30 @@ func Server(name string, cfg ServerConfig) (NewApp, error) {
 	case Echo:
 		return echo.Config{DiskFile: cfg.DiskFile}.NewApp, nil
 	case Game:
+		if cfg.Ledger != "" {
+			cfg.Game.Ledger = func() (server.Ledger, error) { return ledger.Open(cfg.Ledger) }
+		}
 		return server.New(cfg.Game)
 	}
 	return nil, unknown(name)
+}
+
+// Names of the counters of Counters.
+const (
+	Rankings  = "rankings"
+	RankingNs = "ranking_ns"
+)
+
+// Counters are what the server program of a workload counts itself, summed over
+// the shards; nil if it counts nothing. Any thread but a shard's.
+func Counters(ctx context.Context, name string, srv *runtime.Server) (map[string]uint64, error) {
+	if name != Game {
+		return nil, nil
+	}
+	r, err := server.Inspect(ctx, srv)
+	m := &r.Metrics
+	return map[string]uint64{Rankings: m.Rankings, RankingNs: m.RankingNs, "deeds_recorded": m.DeedsRecorded,
+		"deeds_lost": m.DeedsLost, "ledger_failures": m.LedgerFailures}, err
 }
 
 // LoadConfig has the settings of every workload's clients.

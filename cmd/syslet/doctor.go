@@ -13,6 +13,7 @@ import (
 	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/models"
 	"github.com/syslet/syslet/models/threadlet"
+	srt "github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/uring"
 )
 
@@ -38,10 +39,19 @@ func doctor() error {
 		}
 		row("model "+name, "ok", models.Describe(name))
 	}
-	if name, why, err := threadlet.Detector(); err == nil {
-		row("detector", name, why)
+	for _, d := range threadlet.Detectors(load.AllowedCPUs()[0]) {
+		detail := ""
+		if d.Refused != nil {
+			detail = d.Refused.Error()
+		}
+		row("detector "+d.Name, okIf(d.Refused == nil), detail)
 	}
 	row("perf events", okIf(e.Perf.Available), e.Perf.Detail)
+	if err := srt.SlicesKnown(); err != nil {
+		row("short time slices", "unavailable", err.Error()+": what computes beside a loop delays it by its slice")
+	} else {
+		row("short time slices", "ok", fmt.Sprintf("a loop's thread asks for %v at a time, and is served at once when it wakes", srt.PreferredSlice))
+	}
 	pmu := sensor.NewPMU(os.Getpid())
 	pmu.Start()
 	for _, r := range firstOf(pmu.Stop()) {

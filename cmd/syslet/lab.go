@@ -159,8 +159,12 @@ func newLabList() *cobra.Command {
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			for _, e := range plan.BuiltIn(false) {
-				fmt.Printf("%-16s %s\n%-16s workload %s, models %s, %d rounds, %d trials, about %v\n", e.Name, e.Question, "",
-					e.Workload, strings.Join(e.Models, " "), e.Rounds, e.Count(), (time.Duration(e.Count()) * e.Duration()).Round(time.Second))
+				only := ""
+				if e.OptIn {
+					only = "; runs only if named"
+				}
+				fmt.Printf("%-16s %s\n%-16s workload %s, models %s, %d rounds, %d trials, about %v%s\n", e.Name, e.Question, "",
+					e.Workload, strings.Join(e.Models, " "), e.Rounds, e.Count(), (time.Duration(e.Count()) * e.Duration()).Round(time.Second), only)
 			}
 			return nil
 		},

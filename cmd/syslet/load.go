@@ -56,6 +56,7 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.IntVar(&f.work.Game.Chat, "chats", 0, "game: weight of chat lines")
 	fl.IntVar(&f.work.Game.Ping, "pings", 0, "game: weight of pings")
 	fl.IntVar(&f.work.Game.Save, "saves", 0, "game: weight of saves")
+	fl.IntVar(&f.work.Game.Rank, "rankings", 0, "game: weight of rankings, for a server with --ledger")
 	fl.BoolVar(&f.json, "json", false, "phases and the report as lines of JSON")
 	return c
 }

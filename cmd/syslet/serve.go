@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	goruntime "runtime"
@@ -18,16 +19,18 @@ import (
 	"github.com/syslet/syslet/models/threadlet"
 	"github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/workloads"
+	"github.com/syslet/syslet/workloads/game/ledger"
 )
 
 // serveFlags are the flags of syslet serve.
 type serveFlags struct {
-	model, workload, cpus, admin, files string
-	probe, json                         bool
-	stopTimeout                         time.Duration
-	unread, unsent                      string
-	opts                                runtime.Options
-	work                                workloads.ServerConfig
+	model, workload, cpus, admin, files, strategy string
+	probe, json                                   bool
+	ledgerQuery                                   time.Duration
+	stopTimeout                                   time.Duration
+	unread, unsent                                string
+	opts                                          runtime.Options
+	work                                          workloads.ServerConfig
 }
 
 func newServe() *cobra.Command {
@@ -38,6 +41,9 @@ func newServe() *cobra.Command {
 		Long: `Serve a workload under a model until interrupted; then close every connection in good order, save
 what there is to save, and end.
 
+With --admin, /debug/blocks says which lines of the server held its loops up, how often and for how long
+(curl http://ADDRESS/debug/blocks), /metrics is for Prometheus, /debug/pprof for go tool pprof.
+
   syslet serve --model threadlet --workload game --dir players --listen 127.0.0.1:7777 --cpus 0 --admin 127.0.0.1:7780`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), &f) },
@@ -46,13 +52,17 @@ what there is to save, and end.
 	fl.StringVar(&f.model, "model", "nonblock", "one of "+strings.Join(models.AllNames(), ", "))
 	fl.StringVar(&f.workload, "workload", workloads.Game, "one of "+strings.Join(workloads.Names(), ", "))
 	fl.StringVar(&f.opts.Listen, "listen", "127.0.0.1:7777", "address to serve on; port 0 takes a free one")
-	fl.StringVar(&f.admin, "admin", "", "address for /metrics, /stats and /debug/pprof; empty: none")
+	fl.StringVar(&f.admin, "admin", "", "address for /metrics, /stats, /debug/blocks and /debug/pprof; empty: none")
 	fl.StringVar(&f.cpus, "cpus", "", "CPUs of the whole process, e.g. 0 or 0,2-3; shards are bound to them in turn")
 	fl.IntVar(&f.opts.Shards, "shards", 1, "number of loops")
-	fl.StringVar(&f.files, "files", "helpers", "nonblock only: helpers, or inline (what blocks blocks the loop)")
+	fl.StringVar(&f.files, "files", "helpers", "nonblock only: helpers, or inline (what blocks blocks the loop, functions too)")
 	fl.IntVar(&f.opts.Helpers, "helpers", 0, "helper threads per shard (nonblock, iouring); 0: the default")
 	fl.IntVar(&f.opts.Standbys, "standbys", 0, "spare threads per shard (threadlet); 0: the default")
-	fl.StringVar(&f.opts.Detector, "detector", "auto", "of unannounced blocks (threadlet): auto, switch, timer, explicit")
+	fl.StringVar(&f.opts.Detector, "detector", "auto", "of unannounced blocks (threadlet): auto, idle, switch, timer, explicit; idle needs --cpus")
+	fl.StringVar(&f.strategy, "strategy", "auto", "for ops that have a nonblocking form (threadlet): auto, try (and announce), detect (call and see)")
+	fl.DurationVar(&f.opts.Overrun, "overrun", 0, "a threadlet's function that computes for longer loses the loop (threadlet); 0: the default, negative: never")
+	fl.DurationVar(&f.opts.BlockThreshold, "block-threshold", 0, "look where the loop is held up for longer than that (/debug/blocks); 0: the default, negative: never")
+	fl.BoolVar(&f.opts.CountEveryBlock, "count-every-block", false, "count blocks below --block-threshold always, not in spot checks: 2 us of CPU for each sleep of a loop")
 	fl.IntVar(&f.opts.MaxConns, "max-conns", 0, "connections per shard; 0: the default")
 	fl.IntVar(&f.opts.MaxConnsPerAddr, "max-conns-per-addr", 0, "connections per address and shard; 0: no bound")
 	fl.IntVar(&f.opts.MaxUnsent, "max-unsent", 0, "unsent bytes per connection; 0: the default")
@@ -65,6 +75,8 @@ what there is to save, and end.
 	fl.StringVar(&f.work.Game.Datapack, "datapack", "", "game: folder of the maps; empty: those compiled in")
 	fl.IntVar(&f.work.Game.Rate, "max-rate", 0, "game: messages per second that a player may send; 0: the default, negative: any")
 	fl.DurationVar(&f.work.Game.SaveEvery, "save-every", 0, "game: period of saving; 0: the default, negative: never")
+	fl.StringVar(&f.work.Ledger, "ledger", "", "game: folder of a ledger of what players have done, an SQLite database; empty: none, and RANKING is refused")
+	fl.DurationVar(&f.ledgerQuery, "ledger-query", 0, "with --ledger: make up as much of a past as it takes for a ranking to take so long on this machine; 0: leave it as it is")
 	fl.BoolVar(&f.probe, "probe", false, "have a cache probe that /probe/start switches on (one shard only)")
 	fl.BoolVar(&f.json, "json", false, "say what is served as a line of JSON")
 	fl.DurationVar(&f.stopTimeout, "stop-timeout", 10*time.Second, "how long an orderly end may take")
@@ -81,6 +93,9 @@ func (f *serveFlags) check() error {
 		return err
 	}
 	f.opts.CPUs = cpus
+	if f.opts.Strategy, err = runtime.ParseStrategy(f.strategy); err != nil {
+		return usage("--strategy: %v", err)
+	}
 	switch f.files {
 	case "helpers":
 	case "inline":
@@ -94,6 +109,9 @@ func (f *serveFlags) check() error {
 	f.opts.UnreadPolicy, ok2 = policies[f.unread]
 	if !ok1 || !ok2 {
 		return usage("--unsent-policy %q, --unread-policy %q: want close, drop or pause", f.unsent, f.unread)
+	}
+	if f.ledgerQuery < 0 || f.ledgerQuery > 0 && f.work.Ledger == "" {
+		return usage("--ledger-query %v: want a duration, and --ledger with it", f.ledgerQuery)
 	}
 	if f.probe && f.opts.Shards > 1 {
 		return usage("--probe measures one loop; it goes with --shards 1 only")
@@ -125,6 +143,9 @@ func serve(ctx context.Context, f *serveFlags) error {
 	} else {
 		side.ProbeRefused = "serve was not given --probe"
 	}
+	if err := f.prepareLedger(&side); err != nil {
+		return err
+	}
 	newApp, err := workloads.Server(f.workload, f.work)
 	if err != nil {
 		return err
@@ -137,15 +158,43 @@ func serve(ctx context.Context, f *serveFlags) error {
 		return err
 	}
 	side.Server = srv
+	side.Counters = func(ctx context.Context) (map[string]uint64, error) { return workloads.Counters(ctx, f.workload, srv) }
 	return serveUntil(ctx, f, srv, side)
+}
+
+// prepareLedger gives the ledger a past that costs what was asked for, on the CPUs
+// that the server will have, and says what was measured.
+func (f *serveFlags) prepareLedger(side *admin.Config) error {
+	if f.ledgerQuery == 0 {
+		return nil
+	}
+	l, err := ledger.Open(f.work.Ledger)
+	if err != nil {
+		return err
+	}
+	cost, err := l.Calibrate(f.ledgerQuery)
+	if err := errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	side.Detail["ledger"] = cost.String()
+	fmt.Fprintf(os.Stderr, "ledger: %s\n", cost)
+	return nil
 }
 
 // detailOf says what was chosen by probe.
 func detailOf(f *serveFlags) map[string]string {
 	d := map[string]string{"go": goruntime.Version()}
 	if f.model == "threadlet" && f.opts.Detector == "auto" {
-		if name, why, err := threadlet.Detector(); err == nil {
-			d["detector"], d["detector_why"] = name, why
+		cpu := -1
+		if len(f.opts.CPUs) > 0 {
+			cpu = f.opts.CPUs[0]
+		}
+		for _, c := range threadlet.Detectors(cpu) {
+			if c.Refused == nil {
+				d["detector"] = c.Name
+				break
+			}
+			d["detector_"+c.Name+"_refused"] = c.Refused.Error()
 		}
 	}
 	return d

@@ -6,6 +6,7 @@
 //	GET  /stats         Snapshot as JSON; /stats?gc collects garbage before
 //	POST /probe/start   the cache probe begins to sample
 //	POST /probe/stop    it ends; answers sensor.ProbeResult as JSON
+//	GET  /debug/blocks  what held the heads up, by call site; /debug/blocks?json
 //	GET  /debug/pprof/  profiles of the Go runtime
 package admin
 
@@ -34,6 +35,8 @@ type Config struct {
 	Model, Workload string
 	// Detail is shown in Snapshot as it is: choices that were made by probe.
 	Detail map[string]string
+	// Counters, if set, gives the server program's own counters.
+	Counters func(ctx context.Context) (map[string]uint64, error)
 	// Probe may be nil: then ProbeRefused says why.
 	Probe        *sensor.CacheProbe
 	ProbeRefused string
@@ -53,6 +56,8 @@ type Snapshot struct {
 	HeapBytes  uint64            `json:"heap_bytes"`
 	Shards     []runtime.Stats   `json:"shards"`
 	Sum        runtime.Stats     `json:"sum"`
+	// App are the server program's own counters.
+	App map[string]uint64 `json:"app,omitempty"`
 }
 
 // Admin is a running side door.
@@ -95,6 +100,7 @@ func (a *Admin) handler() http.Handler {
 	mux.HandleFunc("GET /stats", a.stats)
 	mux.HandleFunc("POST /probe/start", a.probe(func(p *sensor.CacheProbe) { p.Start() }))
 	mux.HandleFunc("POST /probe/stop", a.probe(func(p *sensor.CacheProbe) { p.Stop() }))
+	mux.HandleFunc("GET /debug/blocks", a.blocks)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -114,7 +120,14 @@ func (a *Admin) stats(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("gc") {
 		goruntime.GC() // what is left is in use: the figure to watch for leaks
 	}
-	answer(w, a.snapshot(per))
+	snap := a.snapshot(per)
+	if a.cfg.Counters != nil {
+		if snap.App, err = a.cfg.Counters(ctx); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	answer(w, snap)
 }
 
 func (a *Admin) snapshot(per []runtime.Stats) Snapshot {
@@ -129,6 +142,18 @@ func (a *Admin) snapshot(per []runtime.Stats) Snapshot {
 		s.Sum.Add(&per[i])
 	}
 	return s
+}
+
+// blocks does not wait for the shards: it answers while one of them is held up.
+func (a *Admin) blocks(w http.ResponseWriter, r *http.Request) {
+	report := a.cfg.Server.Blocks()
+	if r.URL.Query().Has("json") {
+		answer(w, report)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	// The only failure is a client that has gone.
+	_, _ = report.WriteTo(w)
 }
 
 func (a *Admin) probe(act func(*sensor.CacheProbe)) http.HandlerFunc {

@@ -12,10 +12,12 @@ import (
 	"github.com/syslet/syslet/runtime"
 )
 
-// collector gives Prometheus every counter of runtime.Stats, by shard.
+// collector gives Prometheus every counter of runtime.Stats, by shard, and the
+// block profile's sums, by shard and kind.
 type collector struct {
-	cfg   Config
-	descs map[string]*prometheus.Desc
+	cfg              Config
+	descs            map[string]*prometheus.Desc
+	blocks, blockSec *prometheus.Desc
 }
 
 // gauges are the fields of runtime.Stats that may fall.
@@ -33,6 +35,8 @@ func newCollector(cfg Config) *collector {
 		}
 		c.descs[name] = prometheus.NewDesc(metric, "runtime.Stats."+name, []string{"shard"}, labels)
 	})
+	c.blocks = prometheus.NewDesc("syslet_blocks_total", "Blocks of the heads (runtime.BlockReport)", []string{"shard", "kind"}, labels)
+	c.blockSec = prometheus.NewDesc("syslet_block_seconds_total", "How long the heads were blocked", []string{"shard", "kind"}, labels)
 	return c
 }
 
@@ -52,9 +56,22 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		ch <- d
 	}
+	ch <- c.blocks
+	ch <- c.blockSec
+}
+
+func (c *collector) collectBlocks(ch chan<- prometheus.Metric) {
+	for _, s := range c.cfg.Server.Blocks().Shards {
+		for _, k := range s.Totals {
+			shard, kind := strconv.Itoa(s.Shard), k.Kind.String()
+			ch <- prometheus.MustNewConstMetric(c.blocks, prometheus.CounterValue, float64(k.Count), shard, kind)
+			ch <- prometheus.MustNewConstMetric(c.blockSec, prometheus.CounterValue, float64(k.TotalNs)/1e9, shard, kind)
+		}
+	}
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	c.collectBlocks(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	per, err := c.cfg.Server.ShardStats(ctx)

@@ -64,5 +64,24 @@ func TestAll(t *testing.T) {
 		seen[c.ID] = true
 		require.Equal(t, c.Experiment != "", c.judge != nil, c.ID)
 	}
-	require.Len(t, seen, 18)
+	require.Len(t, seen, 19)
+}
+
+// TestBodies: the promise about bodies, by its rule.
+func TestBodies(t *testing.T) {
+	run := func(added float64) *result.Run {
+		r := &result.Run{}
+		for round := range 5 {
+			for level, us := range map[string]float64{"0": 80, "20": 80 + added} {
+				r.Trials = append(r.Trials, result.Trial{Experiment: plan.Bodies, Model: modelTL, Round: round, Verdict: result.Valid,
+					Factors: result.Factors{plan.Rankings: level},
+					Metrics: map[string]result.Metric{result.LatencyP99: result.Of(us+float64(round), "us", "load")}})
+			}
+		}
+		return r
+	}
+	require.Equal(t, Reproduced, verdictOf(t, "B1", run(100)))
+	require.Equal(t, Refuted, verdictOf(t, "B1", run(5000)))
+	require.Equal(t, Inconclusive, verdictOf(t, "B1", run(result.BodyDelayMaxUs)))
+	require.Equal(t, NotTested, verdictOf(t, "B1", &result.Run{}))
 }

@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,13 @@ type Experiment struct {
 	Outstanding    int
 	NeedsDiskFile  bool
 	KillServer     bool
+	// LedgerQuery, if set, has the game keep a ledger in which a ranking uses so
+	// much CPU time.
+	LedgerQuery time.Duration
+	// LatencyOf, if set, is the one kind of request that latency is of.
+	LatencyOf string
+	// OptIn experiments run only if they are asked for by name.
+	OptIn bool
 	// Overhead is what a trial takes beside its phases, for the estimate.
 	Overhead time.Duration
 }
@@ -71,15 +79,20 @@ func BuiltIn(quick bool) []Experiment {
 		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 200*time.Millisecond, 300*time.Millisecond
 		curve.Rounds, curve.Levels, curve.Window = 1, []string{"0", "20", "100"}, 400*time.Millisecond
 	}
-	return []Experiment{mix, curve}
+	return []Experiment{mix, curve, bodies(quick)}
 }
 
-// Select gives the experiments of those names, all if there are none.
+// Default gives the experiments that run if none is named.
+func Default(quick bool) []Experiment {
+	return slices.DeleteFunc(BuiltIn(quick), func(e Experiment) bool { return e.OptIn })
+}
+
+// Select gives the experiments of those names, the default ones if there are none.
 func Select(names []string, quick bool) ([]Experiment, error) {
-	all := BuiltIn(quick)
 	if len(names) == 0 {
-		return all, nil
+		return Default(quick), nil
 	}
+	all := BuiltIn(quick)
 	var chosen []Experiment
 	for _, name := range names {
 		found := false
@@ -143,14 +156,21 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 		Experiment: e.Name, Workload: e.Workload, Model: model, Round: round, Seed: seed + uint64(round),
 		Conns: e.Conns, Rate: e.Rate, Mix: e.Mix, Warmup: e.Warmup, Window: e.Window,
 		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer, NeedsDiskFile: e.NeedsDiskFile,
+		LedgerQuery: e.LedgerQuery, LatencyOf: e.LatencyOf,
 		Factors: result.Factors{"rate": strconv.FormatFloat(e.Rate, 'g', -1, 64), "conns": strconv.Itoa(e.Conns)},
+	}
+	if e.LatencyOf != "" {
+		s.Factors["latency_of"] = e.LatencyOf
 	}
 	if e.Factor != "" {
 		s.Factors[e.Factor] = level
 	}
-	if e.Factor == BlockingShare {
-		percent, _ := strconv.ParseFloat(level, 64) // levels of built-in plans are numbers
-		s.DiskShare = percent / 100
+	n, _ := strconv.ParseFloat(level, 64) // levels of built-in plans are numbers
+	switch e.Factor {
+	case BlockingShare:
+		s.DiskShare = n / 100
+	case Rankings: // beside what is asked anyway
+		s.Rate, s.Mix.Rankings = e.Rate+n, int(n)
 	}
 	return s
 }

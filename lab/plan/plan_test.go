@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // TestTrials: every model at every level once a round, rounds in order, models
 // within a round in an order that the seed decides.
 func TestTrials(t *testing.T) {
-	es := BuiltIn(false)
+	es := Default(false)
 	specs := Trials(es, 1)
 	require.Len(t, specs, es[0].Count()+es[1].Count())
 	type cell struct{ experiment, model, level string }
@@ -60,20 +61,39 @@ func TestSameRequests(t *testing.T) {
 // TestPromises: what the README and the issue promise of the default run.
 func TestPromises(t *testing.T) {
 	total := func(quick bool) (d time.Duration) {
-		for _, e := range BuiltIn(quick) {
+		for _, e := range Default(quick) {
 			d += time.Duration(e.Count()) * e.Duration()
 		}
 		return d
 	}
 	require.LessOrEqual(t, total(false), 4*time.Minute)
 	require.LessOrEqual(t, total(true), time.Minute)
-	full := BuiltIn(false)
+	full := Default(false)
 	require.GreaterOrEqual(t, full[0].Rounds, 5)
 	require.GreaterOrEqual(t, full[1].Rounds, 3)
 	for _, e := range full {
 		for _, m := range models.Names() {
 			require.Contains(t, e.Models, m)
 		}
+	}
+}
+
+// TestBodies: pings come at one rate, whatever is asked beside them, and nobody
+// gets the experiment unasked.
+func TestBodies(t *testing.T) {
+	for _, e := range Default(false) {
+		require.NotEqual(t, Bodies, e.Name)
+	}
+	es, err := Select([]string{Bodies}, false)
+	require.NoError(t, err)
+	specs := Trials(es, 1)
+	require.Len(t, specs, es[0].Count())
+	for _, s := range specs {
+		pings, all := float64(s.Mix.Pings), float64(s.Mix.Pings+s.Mix.Rankings)
+		require.InDelta(t, 2000, s.Rate*pings/all, 1e-6)
+		require.Equal(t, strconv.Itoa(s.Mix.Rankings), s.Factors[Rankings])
+		require.Equal(t, "ping", s.LatencyOf)
+		require.NotZero(t, s.LedgerQuery)
 	}
 }
 

@@ -21,6 +21,12 @@ const (
 	UnblockedP99  = "unblocked_p99"
 	UnblockedP999 = "unblocked_p999"
 
+	// Of the game's rankings, apart (bodies); QueryMean is the query alone, on the
+	// server's clock.
+	RankingP50 = "latency_ranking_p50"
+	RankingP99 = "latency_ranking_p99"
+	QueryMean  = "query_mean"
+
 	Throughput           = "throughput"
 	Offered              = "offered"
 	SaturationThroughput = "saturation_throughput"
@@ -79,6 +85,10 @@ const (
 	SourceDerived = "derived" // computed from other metrics of the trial
 )
 
+// BodyDelayMaxUs is the rule of the experiment bodies: by less than this may a
+// query in a threadlet's body delay the p99 of those who did not ask.
+const BodyDelayMaxUs = 300.0
+
 // Direction says which way is better.
 type Direction int
 
@@ -114,6 +124,9 @@ var catalogue = []Info{
 	{UnblockedP50, "median latency of requests that do not block", "us", Lower},
 	{UnblockedP99, "p99 latency of requests that do not block", "us", Lower},
 	{UnblockedP999, "p99.9 latency of requests that do not block", "us", Lower},
+	{RankingP50, "median latency of rankings", "us", Lower},
+	{RankingP99, "p99 latency of rankings", "us", Lower},
+	{QueryMean, "mean time of a query", "us", Lower},
 	{Throughput, "throughput", "1/s", Higher},
 	{Offered, "offered load", "1/s", Neither},
 	{SaturationThroughput, "throughput at saturation", "1/s", Higher},

@@ -116,6 +116,8 @@ type Trial struct {
 	// Distributions hold the points of percentile curves, in ascending
 	// percentile: "latency", "service", "blocked", "unblocked".
 	Distributions map[string][]Point `json:"distributions,omitempty"`
+	// Blocks is nil in runs of versions that had no block profile.
+	Blocks *Blocks `json:"blocks,omitempty"`
 }
 
 // Counted reports whether the trial's figures enter medians.
@@ -158,6 +160,11 @@ func (t *Trial) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(t.Distributions)) {
 		if err := checkPoints(t.Distributions[name]); err != nil {
 			return fmt.Errorf("distribution %s: %w", name, err)
+		}
+	}
+	if t.Blocks != nil {
+		if err := t.Blocks.check(); err != nil {
+			return fmt.Errorf("blocks: %w", err)
 		}
 	}
 	return nil

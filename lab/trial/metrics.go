@@ -1,11 +1,13 @@
 package trial
 
 import (
+	"fmt"
 	"maps"
 
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/workloads"
 )
 
 // How a trial's metrics are made of the load's report, the sensors' readings
@@ -15,20 +17,51 @@ func (r *run) fill(rep *load.Report) {
 	m := r.out.Metrics
 	r.out.DurationS = rep.DurationS
 	ops := float64(rep.Counts.AnsweredInWindow)
+	r.latencyOf(rep)
 	maps.Copy(m, rep.Metrics())
 	maps.Copy(m, sensor.PerOp(r.readings, ops))
 	r.out.Distributions = rep.Distributions()
 	r.kinds(rep)
 	r.cacheMisses()
 	r.counters(ops)
+	r.rankings()
 	r.evidence.Load(rep)
 	if steal, ok := m["steal"]; ok && steal.Available() {
 		r.evidence.StealPercent = steal.Value
 	}
 }
 
+// latencyOf makes the report's latency that of one kind, if the plan says so.
+func (r *run) latencyOf(rep *load.Report) {
+	if r.spec.LatencyOf == "" {
+		return
+	}
+	k, ok := rep.Kind(r.spec.LatencyOf)
+	if !ok || k.Latency.Count == 0 {
+		r.evidence.Flaws = append(r.evidence.Flaws, fmt.Sprintf("latency was to be of %q, of which there was none: it is of all requests", r.spec.LatencyOf))
+		return
+	}
+	rep.All = k
+}
+
+// rankings says how long the ledger's queries took, on the server's clock: the
+// query itself, and what took the CPU from it.
+func (r *run) rankings() {
+	if r.spec.Mix.Rankings == 0 {
+		return
+	}
+	n := r.after.App[workloads.Rankings] - r.before.App[workloads.Rankings]
+	if n == 0 {
+		r.out.Metrics[result.QueryMean] = result.Missing("no query in the window", "us", result.SourceServer)
+		return
+	}
+	ns := r.after.App[workloads.RankingNs] - r.before.App[workloads.RankingNs]
+	r.out.Metrics[result.QueryMean] = result.Of(float64(ns)/float64(n)/1e3, "us", result.SourceServer)
+}
+
 // kinds gives each kind of request its own percentiles: under the names of the
-// blocking curve where one kind reads from disk and one does not.
+// blocking curve where one kind reads from disk and one does not. A game's kinds
+// that the plan does not ask for are left out.
 func (r *run) kinds(rep *load.Report) {
 	for i := range rep.Kinds {
 		k := &rep.Kinds[i]
@@ -40,6 +73,9 @@ func (r *run) kinds(rep *load.Report) {
 			prefix = "unblocked_"
 		}
 		for suffix, us := range map[string]float64{"p50": k.Latency.P50Us, "p99": k.Latency.P99Us, "p999": k.Latency.P999Us} {
+			if k.Latency.Count == 0 && r.spec.Workload == workloads.Game {
+				continue
+			}
 			if k.Latency.Count == 0 {
 				r.out.Metrics[prefix+suffix] = result.Missing("no request of this kind in the window", "us", result.SourceLoad)
 				continue
@@ -85,6 +121,8 @@ func (r *run) counters(ops float64) {
 	count(result.TakeoversAnnounced, a.TakeoversAnnounced, b.TakeoversAnnounced)
 	count(result.TakeoversDetected, a.TakeoversDetected, b.TakeoversDetected)
 	count(result.TakeoversAtBound, a.TakeoversAtBound, b.TakeoversAtBound)
+	count("takeovers_by_idle", a.TakeoversByIdle, b.TakeoversByIdle)
+	count("takeovers_by_overrun", a.TakeoversByOverrun, b.TakeoversByOverrun)
 	count("takeovers_by_switch", a.TakeoversBySwitch, b.TakeoversBySwitch)
 	count("takeovers_by_timer", a.TakeoversByTimer, b.TakeoversByTimer)
 	count("takeovers_by_backstop", a.TakeoversByBackstop, b.TakeoversByBackstop)

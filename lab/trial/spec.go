@@ -58,10 +58,16 @@ type Spec struct {
 	// DiskFile is what echo reads from, made by the lab if NeedsDiskFile.
 	DiskFile      string
 	NeedsDiskFile bool
+	// Ledger is the folder of the game's ledger, made by the lab if LedgerQuery is
+	// set: a ranking of it uses so much CPU time.
+	Ledger      string
+	LedgerQuery time.Duration
+	// LatencyOf is the kind of request that latency and service are of; empty: all.
+	LatencyOf string
 }
 
 // Mix is how many of a game's requests are of each kind, by weight.
-type Mix struct{ Moves, Chats, Pings, Saves int }
+type Mix struct{ Moves, Chats, Pings, Saves, Rankings int }
 
 // startTimeout bounds how long a process may take to say that it is ready, and
 // stopTimeout how long an orderly end may take.

@@ -16,6 +16,7 @@ import (
 	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/lab/validity"
 	"github.com/syslet/syslet/models"
+	"github.com/syslet/syslet/runtime"
 )
 
 // Run runs the trial. The error is for what makes going on senseless (ctx ended,
@@ -47,6 +48,7 @@ type run struct {
 	sensors  *sensor.Set
 	before   admin.Snapshot
 	after    admin.Snapshot
+	blocks   runtime.BlockReport // when the window began
 	readings []sensor.Reading
 	cache    result.Metric
 	evidence validity.Evidence
@@ -132,6 +134,7 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 	case load.PhaseMeasure:
 		r.out.Start = p.Start
 		r.before, err = r.server.snapshot(ctx)
+		r.blocksBefore(ctx)
 		r.sensors.Start()
 	case load.PhaseDrain:
 		var notes []string
@@ -142,6 +145,7 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 			}
 		}
 		r.after, err = r.server.snapshot(ctx)
+		r.blocksAfter(ctx)
 	}
 	if err != nil {
 		r.evidence.Flaws = append(r.evidence.Flaws, "counters of the server: "+err.Error())
@@ -189,6 +193,9 @@ func (s *Spec) serverArgs() []string {
 	if s.DiskFile != "" {
 		a = append(a, "--disk-file", s.DiskFile)
 	}
+	if s.Ledger != "" {
+		a = append(a, "--ledger", s.Ledger)
+	}
 	return append(a, "--dir", filepath.Join(s.WorkDir, "players"))
 }
 
@@ -199,7 +206,7 @@ func (s *Spec) loadBase(target string) []string {
 		a = append(a, "--cpus", CPUList(s.LoadCPUs))
 	}
 	if m := s.Mix; m != (Mix{}) {
-		a = append(a, "--moves", strconv.Itoa(m.Moves), "--chats", strconv.Itoa(m.Chats), "--pings", strconv.Itoa(m.Pings), "--saves", strconv.Itoa(m.Saves))
+		a = append(a, "--moves", strconv.Itoa(m.Moves), "--chats", strconv.Itoa(m.Chats), "--pings", strconv.Itoa(m.Pings), "--saves", strconv.Itoa(m.Saves), "--rankings", strconv.Itoa(m.Rankings))
 	}
 	if s.DiskShare > 0 {
 		a = append(a, "--disk-share", strconv.FormatFloat(s.DiskShare, 'g', -1, 64))

@@ -46,6 +46,7 @@ func New(s *runtime.Shard) (runtime.Driver, error) {
 func (d *Driver) Run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	d.shard.LabelHead() // all goroutines below are started from this one
 	for {
 		d.mu.Lock()
 		if !d.shard.Quit() {
@@ -171,6 +172,7 @@ func (d *Driver) Submit(y *runtime.Syslet) runtime.Outcome {
 
 func (d *Driver) run(y *runtime.Syslet) {
 	defer d.wg.Done()
+	defer d.finish(y) // deferred, because a call may end its goroutine
 	for op := y.Op(); op != nil; op = y.Op() {
 		if op.Code == runtime.OpSleep {
 			y.Apply(d.sleep(y, time.Duration(y.Value(op.Args[0]))))
@@ -178,6 +180,9 @@ func (d *Driver) run(y *runtime.Syslet) {
 		}
 		y.Apply(y.Exec())
 	}
+}
+
+func (d *Driver) finish(y *runtime.Syslet) {
 	d.mu.Lock()
 	d.enter()
 	d.shard.Finish(y)

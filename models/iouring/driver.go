@@ -1,7 +1,3 @@
-// Package iouring is the model of completions: the socket half and the ops of
-// syslets are entries of one io_uring per shard, and a turn of the loop is one
-// io_uring_enter that submits what the last turn queued and waits for what ends.
-// Plain functions, which no ring runs, go to a pool of helper threads.
 package iouring
 
 import (
@@ -13,6 +9,7 @@ import (
 
 	"github.com/syslet/syslet/models/internal/helper"
 	"github.com/syslet/syslet/models/internal/nap"
+	"github.com/syslet/syslet/models/internal/switchlog"
 	srt "github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/uring"
 )
@@ -92,6 +89,7 @@ func (d *Driver) open() (err error) {
 	if d.bufs, err = d.ring.NewBufRing(bufGroup, o.RingBuffers, o.RingBufferBytes); err != nil {
 		return fmt.Errorf("cannot have receive buffers (Options.RingBuffers %d, RingBufferBytes %d): %w", o.RingBuffers, o.RingBufferBytes, err)
 	}
+	d.syslets.open(d.ring)
 	if d.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		d.wakefd = -1
 		return fmt.Errorf("cannot make an eventfd: %w", err)
@@ -112,10 +110,12 @@ func (d *Driver) Run() (err error) {
 		return err
 	}
 	defer unbind()
+	defer srt.PreferThread()()
 	if err := d.ring.Enable(); err != nil {
 		return err
 	}
 	d.watchWakes()
+	defer switchlog.Attach(d.shard)()
 	d.shard.Loop()
 	return d.err
 }

@@ -18,6 +18,11 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, func(o srt.Options) (*srt.Server, error) { return srt.New(o, New) }, Probe())
 }
 
+// TestInterrupts: every wait is the ring's, and the kernel cancels it.
+func TestInterrupts(t *testing.T) {
+	conformance.RunInterrupts(t, func(o srt.Options) (*srt.Server, error) { return srt.New(o, New) }, Probe())
+}
+
 // TestConformanceTiny is the suite with queues that overflow and buffers that
 // run out all the time.
 func TestConformanceTiny(t *testing.T) {

@@ -11,15 +11,14 @@ import (
 )
 
 // How an op becomes an entry, and how the entry's result becomes what the plain
-// call would have given. One difference is left: pread and pwrite of a pipe or a
-// socket, which the plain calls refuse (ESPIPE), read and write it here. Only a
-// system call more per op could tell.
+// call would have given. What differences are left is in doc.go.
 
 // cannotBlock are ops that need no system call, or whose call is over sooner than
 // the ring could be asked: statx of an open descriptor, which the ring would give
 // to a worker thread, and calls that are sure to fail with an error which the ring
 // does not give (pread(2) refuses an offset below 0; to the ring -1 means the
-// file's own position).
+// file's own position). Reading or writing nothing is one of them: the ring does
+// not ask the file, which may be of a kind that refuses.
 func cannotBlock(y *srt.Syslet, op *srt.Op) bool {
 	switch op.Code {
 	case srt.OpNop, srt.OpAdd:
@@ -27,14 +26,17 @@ func cannotBlock(y *srt.Syslet, op *srt.Op) bool {
 	case srt.OpSleep:
 		return y.Value(op.Args[0]) <= 0
 	case srt.OpPread, srt.OpPwrite:
-		return y.Value(op.Args[1]) < 0
+		return y.Value(op.Args[1]) < 0 || len(y.Data(op)) == 0
 	case srt.OpStatx:
 		return op.Path[0] == 0 && y.Value(op.Args[1])&unix.AT_EMPTY_PATH != 0 && op.Flags&srt.Async == 0
 	case srt.OpSplice:
-		return y.Value(op.Args[4]) == 0
+		return y.Value(op.Args[4]) == 0 || y.Value(op.Args[5])&^spliceFlags != 0
 	}
 	return false
 }
+
+// spliceFlags are those of splice(2); the ring has one more.
+const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MORE | unix.SPLICE_F_GIFT
 
 // beyondRing are ops whose arguments an entry has no room for.
 func beyondRing(y *srt.Syslet, op *srt.Op) bool {
@@ -45,19 +47,31 @@ func beyondRing(y *srt.Syslet, op *srt.Op) bool {
 	return n < 0 || n > math.MaxUint32
 }
 
-// prep queues op, whose arguments have their values.
-func (d *Driver) prep(y *srt.Syslet, op *srt.Op, k key) *uring.SQE {
+// prep queues op, whose arguments have their values. slot is the one of the file
+// table that an open fills, or that is the op's descriptor; or noSlot.
+func (d *Driver) prep(y *srt.Syslet, op *srt.Op, k key, slot int32) *uring.SQE {
 	a := y.Value(op.Args[0])
 	if op.Code == srt.OpSleep {
 		return d.ring.NextTimeout(uint64(k), a)
 	}
 	s := d.ring.Next(uint64(k))
 	fd, b, c := int(int32(a)), y.Value(op.Args[1]), y.Value(op.Args[2])
+	if slot != noSlot && op.Code != srt.OpOpenat {
+		fd = int(slot)
+	}
 	switch op.Code {
 	case srt.OpOpenat:
-		s.PrepOpenat(fd, &op.Path[0], int(b), uint32(c))
+		if slot != noSlot {
+			s.PrepOpenatDirect(fd, &op.Path[0], int(b)&^unix.O_CLOEXEC, uint32(c), int(slot))
+		} else {
+			s.PrepOpenat(fd, &op.Path[0], int(b), uint32(c))
+		}
 	case srt.OpClose:
-		s.PrepClose(fd)
+		if slot != noSlot {
+			s.PrepCloseDirect(fd)
+		} else {
+			s.PrepClose(fd)
+		}
 	case srt.OpPread:
 		s.PrepRead(fd, y.Data(op), b)
 	case srt.OpPwrite:
@@ -79,6 +93,9 @@ func (d *Driver) prep(y *srt.Syslet, op *srt.Op, k key) *uring.SQE {
 	default:
 		d.prepNet(y, op, s, fd, b)
 	}
+	if slot != noSlot && op.Code != srt.OpOpenat && op.Code != srt.OpClose {
+		s.FixedFile()
+	}
 	if op.Flags&srt.Async != 0 && op.Code != srt.OpPoll {
 		s.Async()
 	}
@@ -88,13 +105,13 @@ func (d *Driver) prep(y *srt.Syslet, op *srt.Op, k key) *uring.SQE {
 func (d *Driver) prepNet(y *srt.Syslet, op *srt.Op, s *uring.SQE, fd int, b int64) {
 	switch op.Code {
 	case srt.OpRecv:
-		s.PrepRecv(fd, y.Data(op), int(b))
+		s.PrepRecv(fd, y.Rest(op), int(b))
 	case srt.OpSend:
 		flags := int(b)
 		if flags&unix.MSG_DONTWAIT == 0 {
 			flags |= unix.MSG_WAITALL // as a blocking send, which waits until all is taken
 		}
-		s.PrepSend(fd, y.Data(op), flags)
+		s.PrepSend(fd, y.Rest(op), flags)
 	case srt.OpConnect:
 		s.PrepConnect(fd, unsafe.Pointer(unsafe.SliceData(op.Buf)), uint32(len(op.Buf)))
 	case srt.OpAccept:

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	srt "github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/uring"
 )
 
 // syslets are those that have ops in the ring, indexed by Syslet.Slot.
@@ -13,7 +14,13 @@ type syslets struct {
 	driver  *Driver
 	records []record
 	free    []int32
-	linked  uint64 // ops submitted behind another in a chain
+	table   table
+	// chainMax bounds this ring's chains: chainMax, or what its queue holds.
+	chainMax int
+
+	// Ops linked behind another; opens into slots; of these, given a descriptor
+	// later; completions.
+	linked, slotted, named, heard uint64
 
 	// cancelled are records whose ops were cancelled and have not completed. A
 	// cancellation can miss: an op that a worker is about to hand back to the ring
@@ -30,12 +37,17 @@ const cancelAgain = 5 * time.Millisecond
 type record struct {
 	y   *srt.Syslet // nil: free
 	gen uint32      // of the entries in the ring: each batch of them has its own
-	// ops were submitted as a chain, of which left have not completed; results
-	// are by place. Invariant: left <= ops <= chainMax.
+	// ops were submitted as a chain, of which left have not completed; places[:ops]
+	// are they. Invariant: left <= ops <= chainMax.
 	ops, left int
-	results   [chainMax]int32
+	places    [chainMax]place
+	// files are the program's that are open in slots of the file table.
+	// Invariant: none when the record is freed, unless the ring goes with it.
+	files files
 	// waiting: the entry is a poll, before another try of the op.
 	waiting bool
+	// naming: the entries give a file that is in a slot a descriptor.
+	naming bool
 	// stepwise: the kernel has refused a chain; one op at a time from here on.
 	stepwise bool
 }
@@ -45,6 +57,11 @@ const noSlot = -1
 func (q *syslets) init(d *Driver) {
 	q.driver = d
 	q.repeat = srt.NewTimer(func(*srt.Shard) { q.cancelRest() })
+}
+
+func (q *syslets) open(r *uring.Ring) {
+	q.chainMax = min(chainMax, r.Entries())
+	q.table.open(r)
 }
 
 // Submit runs y as far as it needs no system call; the rest is the ring's and,
@@ -63,18 +80,22 @@ func (q *syslets) goOn(y *srt.Syslet) srt.Outcome {
 	d := q.driver
 	for {
 		op := y.Op()
+		if reg, ok := q.toName(y, op); ok {
+			q.name(y, reg)
+			return srt.Queued
+		}
 		switch {
 		case op == nil:
 			q.put(y)
 			return srt.Completed
 		case op.Flags&srt.Sync != 0:
 			d.shard.Stats.SyncOps++
+			y.Apply(d.shard.ExecHere(y))
+		case cannotBlock(y, op) && !q.onSlot(y, op):
 			y.Apply(y.Exec())
 		case op.Code == srt.OpCall || beyondRing(y, op):
 			q.help(y)
 			return srt.Queued
-		case cannotBlock(y, op):
-			y.Apply(y.Exec())
 		default:
 			q.begin(y)
 			return srt.Queued
@@ -82,36 +103,17 @@ func (q *syslets) goOn(y *srt.Syslet) srt.Outcome {
 	}
 }
 
+// onSlot reports whether op, though it cannot block, is for the ring, because its
+// descriptor is a slot and cannot be made a number (toName): it moves no bytes.
+func (q *syslets) onSlot(y *srt.Syslet, op *srt.Op) bool {
+	return y.Slot >= 0 && q.records[y.Slot].files.of(op) != noSlot && y.Value(op.Args[1]) >= 0
+}
+
 // help has a helper go on with y, from the op that runs now.
 func (q *syslets) help(y *srt.Syslet) {
 	q.put(y)
 	q.driver.helperOps++
 	q.driver.helpers.Give(y)
-}
-
-// begin queues the op that runs now and those that can be linked behind it.
-func (q *syslets) begin(y *srt.Syslet) {
-	if y.Slot < 0 {
-		q.take(y)
-	}
-	r := &q.records[y.Slot]
-	r.gen++
-	r.ops = 1
-	var links links
-	if !r.stepwise {
-		r.ops = links.find(y, min(chainMax, q.driver.ring.Entries()))
-	}
-	r.left = r.ops
-	q.linked += uint64(r.ops - 1)
-	if r.ops > 1 {
-		_ = q.driver.ring.Reserve(r.ops) // fails only with the ring, which Turn will see
-	}
-	for i := range r.ops {
-		s := q.driver.prep(y, &y.Ops[y.PC()+i], sysletKey(y.Slot, r.gen, i))
-		if i < r.ops-1 {
-			links.mark(i, s)
-		}
-	}
 }
 
 func (q *syslets) take(y *srt.Syslet) {
@@ -144,12 +146,20 @@ func (q *syslets) done(k key, res int32) {
 	if r.y == nil || sysletKey(slot, r.gen, k.place()) != k {
 		return
 	}
-	r.results[k.place()] = res
-	if r.left--; r.left > 0 {
+	q.heard++
+	p := &r.places[k.place()]
+	if p.result = r.plainErrno(p, res); p.quiet {
+		q.broke(r, k.place())
+	} else if r.left--; r.left > 0 {
 		return
 	}
 	y := r.y
+	if !r.naming {
+		q.settle(r)
+	}
 	switch {
+	case r.naming:
+		q.namedDone(r)
 	case r.ops > 1:
 		q.applyChain(r)
 	case !q.apply(r):
@@ -164,29 +174,10 @@ func (q *syslets) done(k key, res int32) {
 	}
 }
 
-// applyChain applies the results of a chain in the program's order. An op that
-// the kernel cancelled because an earlier one broke the chain has not run, and
-// the program goes on with it, or where that op's flags led it.
-func (q *syslets) applyChain(r *record) {
-	y, first := r.y, r.y.PC()
-	for i := range r.ops {
-		if y.PC() != first+i {
-			return
-		}
-		res := r.results[i]
-		if unix.Errno(-res) == unix.ECANCELED && !y.Cancelled() {
-			// The first of a chain only if the kernel refused a later one's form.
-			r.stepwise = r.stepwise || i == 0
-			return
-		}
-		y.Apply(resultOf(y.Op(), res))
-	}
-}
-
 // apply takes the result of a single op. False: it is in the ring or with a
 // helper again.
 func (q *syslets) apply(r *record) bool {
-	y, op, res := r.y, r.y.Op(), r.results[0]
+	y, op, res := r.y, r.y.Op(), r.places[0].result
 	errno := unix.Errno(0)
 	if res < 0 {
 		errno = unix.Errno(-res)
@@ -195,7 +186,7 @@ func (q *syslets) apply(r *record) bool {
 	r.waiting = false
 	switch {
 	case y.Cancelled() || q.driver.closing:
-		y.Apply(resultOf(op, res))
+		y.Apply(r.places[0].value(op))
 	case waited && errno == 0:
 		return q.retry(y, op)
 	case errno == unix.EINTR && op.Code != srt.OpClose:
@@ -209,8 +200,15 @@ func (q *syslets) apply(r *record) bool {
 		return false
 	case op.Code == srt.OpPoll:
 		y.Apply(pollResult(y, op, res))
+	case op.Code == srt.OpRecv || op.Code == srt.OpSend:
+		moved, done := y.Moved(op, int64(res))
+		if !done {
+			q.begin(y)
+			return false
+		}
+		y.Apply(moved)
 	default:
-		y.Apply(resultOf(op, res))
+		y.Apply(r.places[0].value(op))
 	}
 	return true
 }
@@ -220,7 +218,7 @@ func (q *syslets) apply(r *record) bool {
 func (q *syslets) waitFirst(y *srt.Syslet, op *srt.Op) {
 	r := &q.records[y.Slot]
 	r.gen++
-	r.ops, r.left, r.waiting = 1, 1, true
+	r.ops, r.left, r.waiting = 1, 1, true // at the place where the op was
 	events := uint32(unix.POLLIN)
 	if op.Code == srt.OpSend || op.Code == srt.OpConnect {
 		events = unix.POLLOUT

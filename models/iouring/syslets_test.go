@@ -3,7 +3,6 @@ package iouring
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -23,71 +22,6 @@ func pair(t testing.TB, kind int) [2]int {
 		require.NoError(t, unix.Close(p[1]))
 	})
 	return p
-}
-
-// TestCancelEndsWaits: every op that may wait for ever is interrupted, whether or
-// not its descriptor is nonblocking.
-func TestCancelEndsWaits(t *testing.T) {
-	conformance.CheckLeaks(t)
-	v, _ := serve(t, srt.Options{}, echo())
-	for _, kind := range []int{0, unix.SOCK_NONBLOCK} {
-		p := pair(t, kind)
-		full := make([]byte, 16<<20)
-		l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|kind, 0)
-		require.NoError(t, err)
-		require.NoError(t, unix.Listen(l, 1))
-		var pipe [2]int
-		require.NoError(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
-		for name, op := range map[string]srt.Op{
-			"recv":   srt.Recv(imm(p[0]), make([]byte, 8), 0),
-			"send":   srt.Send(imm(p[0]), full, 0),
-			"accept": srt.Accept(imm(l), 0),
-			"poll":   srt.Poll(imm(p[0]), unix.POLLIN),
-			"sleep":  srt.Sleep(srt.Imm(int64(time.Hour))),
-			"splice": srt.Splice(imm(pipe[0]), srt.Imm(-1), imm(p[0]), srt.Imm(-1), srt.Imm(10), 0),
-		} {
-			for _, f := range []srt.Flags{0, srt.Async} {
-				y := srt.NewSyslet(op.With(f), srt.Call(func(*srt.Syslet) int64 { t.Errorf("%s: an op was begun after the cancellation", name); return 0 }))
-				done := make(chan unix.Errno, 1)
-				y.Done = func(_ *srt.Shard, y *srt.Syslet) { done <- y.Errno() }
-				on(t, v, func(s *srt.Shard) { require.Equal(t, srt.Queued, s.Submit(y)) })
-				on(t, v, func(s *srt.Shard) { s.Cancel(y) })
-				require.Equal(t, unix.ECANCELED, await(t, done), "%s, flags %d, kind %d", name, f, kind)
-			}
-		}
-		for _, fd := range []int{l, pipe[0], pipe[1]} {
-			require.NoError(t, unix.Close(fd))
-		}
-	}
-}
-
-// TestAnswersArePlainOnes has arguments for which the ring's own answer differs
-// from the plain call's.
-func TestAnswersArePlainOnes(t *testing.T) {
-	conformance.CheckLeaks(t)
-	v, _ := serve(t, srt.Options{}, echo())
-	p := pair(t, unix.SOCK_NONBLOCK)
-	half := pair(t, 0)
-	require.NoError(t, unix.Shutdown(half[1], unix.SHUT_WR))
-	buf := make([]byte, 8)
-	file, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(file)
-	for name, c := range map[string]struct {
-		op   srt.Op
-		want int64
-	}{
-		"pread at -1":       {srt.Pread(imm(file), buf, srt.Imm(-1)), -int64(unix.EINVAL)},
-		"recv dontwait":     {srt.Recv(imm(p[0]), buf, unix.MSG_DONTWAIT), -int64(unix.EAGAIN)},
-		"poll half-closed":  {srt.Poll(imm(half[0]), unix.POLLOUT), unix.POLLOUT},
-		"splice of nothing": {srt.Splice(srt.Imm(-1), srt.Imm(0), srt.Imm(-1), srt.Imm(0), srt.Imm(0), 0), 0},
-		"sleep of nothing":  {srt.Sleep(srt.Imm(-5)), 0},
-		"recv of a file":    {srt.Recv(imm(file), buf, 0), -int64(unix.ENOTSOCK)},
-	} {
-		y := srt.NewSyslet(c.op)
-		run(t, v, y)
-		require.Equal(t, c.want, y.Result(), name)
-	}
 }
 
 // TestPollWaitsForWhatWasAsked: the end of the peer's stream alone, which the ring

@@ -12,6 +12,8 @@ import (
 
 	"github.com/syslet/syslet/models/internal/helper"
 	"github.com/syslet/syslet/models/internal/poller"
+	"github.com/syslet/syslet/models/internal/switchlog"
+	"github.com/syslet/syslet/models/internal/waits"
 	srt "github.com/syslet/syslet/runtime"
 )
 
@@ -20,7 +22,7 @@ type Driver struct {
 	*poller.Poller
 	shard     *srt.Shard
 	helpers   *helper.Pool // nil: FilesInline
-	waits     waits
+	waits     *waits.Waits
 	inlineOps uint64
 	helperOps uint64
 }
@@ -32,12 +34,11 @@ func New(s *srt.Shard) (srt.Driver, error) {
 		return nil, err
 	}
 	d := &Driver{Poller: p, shard: s}
-	d.waits.driver = d
-	p.OnWatch = d.waits.ready
+	d.waits = waits.New(p, s, d.Submit)
 	if s.Options().Files == srt.FilesInline {
 		return d, nil
 	}
-	if d.helpers, err = helper.Open(s, s.Options().Helpers, waitsForOthers); err != nil {
+	if d.helpers, err = helper.Open(s, s.Options().Helpers, waits.ForOthers); err != nil {
 		p.Close()
 		return nil, err
 	}
@@ -56,6 +57,8 @@ func (d *Driver) Run() error {
 		return err
 	}
 	defer unbind()
+	defer srt.PreferThread()()
+	defer switchlog.Attach(d.shard)()
 	d.shard.Loop()
 	return nil
 }
@@ -64,6 +67,7 @@ func (d *Driver) release() {
 	if d.helpers != nil {
 		d.helpers.Close()
 	}
+	d.waits.Close()
 	d.Poller.Close()
 }
 
@@ -75,16 +79,6 @@ func (d *Driver) Turn(timeoutNs int64) bool {
 	return true
 }
 
-// waitsForOthers are ops that may wait for ever for a peer or a clock: they
-// belong into the loop, not on a helper.
-func waitsForOthers(op *srt.Op) bool {
-	switch op.Code {
-	case srt.OpRecv, srt.OpSend, srt.OpAccept, srt.OpPoll, srt.OpSleep:
-		return true
-	}
-	return false
-}
-
 // Submit runs y as far as it goes without blocking. The rest waits for a
 // descriptor or the clock in the loop, or goes to a helper, needed or not.
 func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
@@ -92,8 +86,8 @@ func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
 		if y.RunNonblocking() {
 			return srt.Completed
 		}
-		if op := y.Op(); waitsForOthers(op) {
-			if d.waits.add(y, op) {
+		if op := y.Op(); waits.ForOthers(op) {
+			if d.waits.Add(y) {
 				return srt.Queued
 			}
 			continue // it did not have to wait, or cannot: applied
@@ -104,13 +98,30 @@ func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
 			return srt.Queued
 		}
 		d.inlineOps++
-		y.Apply(y.Exec())
+		d.runInline(y)
 	}
+}
+
+// runInline runs the current op while the loop waits: FilesInline. A call has a
+// goroutine of its own for that, because it may end it.
+func (d *Driver) runInline(y *srt.Syslet) {
+	if y.Op().Code != srt.OpCall {
+		y.Apply(d.shard.ExecHere(y))
+		return
+	}
+	op, mark := y.PC(), d.shard.SwitchMark()
+	defer func() { d.shard.BookHere(y, op, mark) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		y.Apply(y.Exec())
+	}()
+	<-done
 }
 
 // Cancel ends a wait; a call that a helper has begun goes on to its end.
 func (d *Driver) Cancel(y *srt.Syslet) {
-	if d.waits.remove(y) {
+	if d.waits.Remove(y) {
 		y.Abort(unix.ECANCELED)
 		d.shard.FinishFrom(y)
 	}

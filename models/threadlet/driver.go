@@ -7,10 +7,13 @@ package threadlet
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/syslet/syslet/models/internal/poller"
+	"github.com/syslet/syslet/models/internal/queue"
+	"github.com/syslet/syslet/models/internal/waits"
 	srt "github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/threadlet"
 )
@@ -26,9 +29,16 @@ type Driver struct {
 	// threads in the application.
 	bodies []*srt.Syslet
 	first  int
+	// backlog are those of them that would have been announced when no standby
+	// was free. A thread that comes home runs them, as a helper would.
+	backlog *queue.Queue
+	// waits are those that wait for a peer or the clock when standbys are few:
+	// see waitsInLoop.
+	waits *waits.Waits
 	// announceAll: the detector notices nothing, so whatever may block is
 	// announced, needed or not.
 	announceAll bool
+	strategy    srt.Strategy
 }
 
 // Values of Syslet.Slot while it waits to run.
@@ -43,13 +53,17 @@ func New(s *srt.Shard) (srt.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{Poller: p, shard: s}
+	d := &Driver{Poller: p, shard: s, backlog: queue.New(s)}
+	d.waits = waits.New(p, s, d.waited)
 	d.pool, err = threadlet.Open(threadlet.Config{
 		Name:     fmt.Sprintf("shard%d", s.Index()),
 		CPU:      s.CPU(),
 		Standbys: s.Options().Standbys,
 		Detector: s.Options().Detector,
+		Overrun:  max(s.Options().Overrun, 0),
 		Loop:     func() { s.Loop() },
+		Spare:    d.runBacklog,
+		HasSpare: func() bool { return !d.backlog.Empty() },
 	})
 	if err != nil {
 		p.Close()
@@ -61,32 +75,35 @@ func New(s *srt.Shard) (srt.Driver, error) {
 	srt.RaiseProcs(s.Shards()*(1+s.Options().Standbys) + 2)
 	name, _ := d.pool.Detector()
 	d.announceAll = name == threadlet.DetectorExplicit
+	d.strategy = s.Options().Strategy
+	if d.announceAll {
+		d.strategy = srt.StrategyTry // there is nothing to detect with
+	}
 	p.BeforeSleep = d.pool.Idle
 	return d, nil
 }
 
-var probe = sync.OnceValue(func() error {
-	_, err := threadlet.Open(threadlet.Config{CPU: -1, Standbys: 1, Loop: func() {}})
-	return err
-})
+var probe = sync.OnceValue(func() error { return Refused(threadlet.DetectorAuto, -1) })
 
 // Probe says why this system cannot run the model, or nil. Where perf events
-// are refused it runs all the same, with a slower detector: see Detector.
+// are refused it runs all the same, with a slower detector: see Detectors.
 func Probe() error { return probe() }
 
-// Detector names the detector that this system permits, and why that one.
-func Detector() (name, why string, err error) {
-	p, err := threadlet.Open(threadlet.Config{CPU: -1, Standbys: 1, Loop: func() {}})
-	if err != nil {
-		return "", "", err
-	}
-	name, why = p.Detector()
-	return name, why, nil
+// Detectors says of each detector of unannounced blocks, best first, whether a
+// shard on that CPU (-1: not bound) could have it. Unless told otherwise a shard
+// takes the first that is not refused.
+func Detectors(cpu int) []threadlet.Candidate { return threadlet.Candidates(cpu) }
+
+// Refused says why a shard on that CPU cannot have the detector, or nil.
+func Refused(detector string, cpu int) error {
+	_, err := threadlet.Open(threadlet.Config{CPU: cpu, Standbys: 1, Detector: detector, Loop: func() {}})
+	return err
 }
 
 // Run runs the loop on the pool's threads, one after another.
 func (d *Driver) Run() error {
 	defer d.Poller.Close()
+	defer d.waits.Close()
 	return d.pool.Run()
 }
 
@@ -120,58 +137,178 @@ func (d *Driver) runBodies() (kept bool) {
 	return true
 }
 
-// run runs one syslet here. Between Enter and Leave the thread may lose the
-// shard, so it touches nothing but y and the pool.
+// run runs one syslet here.
 func (d *Driver) run(y *srt.Syslet) (kept bool) {
-	announce := y.Slot == willBlock
-	ticket := d.pool.Enter()
-	switch {
-	case y.Cancelled():
-		y.Abort(unix.ECANCELED)
-	case announce:
-		d.pool.HandOver(ticket) // at the bound it says no, and the call is made all the same
-		y.RunBlocking()
-	default:
-		y.RunBlocking()
+	if y.Slot == willBlock || d.waitsInLoop(y.Op()) {
+		return d.offer(y)
 	}
-	if d.pool.Leave(ticket) {
+	if y.Cancelled() {
+		y.Abort(unix.ECANCELED)
 		d.shard.Finish(y)
 		return true
 	}
-	d.shard.FinishFrom(y)
+	ticket := d.enter(y)
+	// Deferred, as a call may end its goroutine (runtime.Goexit).
+	defer func() {
+		if kept = d.pool.Leave(ticket); kept {
+			op, _ := y.Last()
+			d.shard.BodyRan(y, op, 0)
+			d.goOn(y)
+		} else {
+			d.shard.FinishFrom(y)
+		}
+	}()
+	// From here to Leave the thread may lose the shard: it touches y and the pool only.
+	d.runBody(y, ticket)
 	return false
 }
 
-// Submit runs y as far as it goes without blocking, now; the rest runs in
-// place when the callback has returned.
-func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
+// goOn finishes y, or goes on with it if it has not ended.
+func (d *Driver) goOn(y *srt.Syslet) {
+	if y.Op() == nil || d.Submit(y) == srt.Completed {
+		d.shard.Finish(y)
+	}
+}
+
+// enter begins a body. A Go function may compute for long, a system call does not.
+func (d *Driver) enter(y *srt.Syslet) threadlet.Ticket {
+	for i := y.PC(); i < len(y.Ops); i++ {
+		if y.Ops[i].Code == srt.OpCall {
+			return d.pool.EnterLong()
+		}
+	}
+	return d.pool.Enter()
+}
+
+// runBody makes the calls of y one after another: those that the strategy tries
+// are tried and, if refused, announced; any other is just made, and the detector
+// sees to it. Once the shard is lost nothing needs to be tried. An op that waits
+// for others, but the first, goes back to the loop.
+func (d *Driver) runBody(y *srt.Syslet, ticket threadlet.Ticket) {
+	for first := true; y.Op() != nil && (first || !waits.ForOthers(y.Op())); first = false {
+		owned := d.pool.Owns(ticket)
+		if owned && d.tries(y.Op()) {
+			if y.RunNonblocking() {
+				return
+			}
+			if d.announces(y.Op()) {
+				d.pool.HandOver(ticket) // at the bound it says no, and the call is made all the same
+				owned = true            // what follows is what it was announced for
+			}
+		}
+		op := y.PC()
+		res := y.Exec()
+		if owned && !d.pool.Owns(ticket) {
+			d.shard.BookBlock(y, op, int64(d.pool.SinceLost(ticket)))
+		}
+		y.Apply(res)
+	}
+}
+
+// offer gives the shard to a standby and runs y, which will block, alone. At
+// the bound y waits for a thread that comes home, and the loop goes on.
+func (d *Driver) offer(y *srt.Syslet) (kept bool) {
+	for y != nil {
+		if y.Cancelled() {
+			y.Abort(unix.ECANCELED)
+			d.shard.Finish(y)
+			return true
+		}
+		if d.waitsInLoop(y.Op()) {
+			if !d.waits.Add(y) { // it did not have to wait, or cannot
+				d.goOn(y)
+			}
+			return true
+		}
+		if d.pool.Offer() {
+			d.runOffered(y)
+			return false
+		}
+		d.backlog.Push(y)
+		if d.pool.Free() == 0 || d.pool.Stopping() {
+			return true // who comes home looks at the backlog
+		}
+		y = d.backlog.Pop()
+	}
+	return true
+}
+
+// waited goes on with y when its wait in the loop is over. It need not wait now,
+// so it is tried whatever the strategy.
+func (d *Driver) waited(y *srt.Syslet) srt.Outcome {
 	if y.RunNonblocking() {
 		return srt.Completed
 	}
+	return d.Submit(y)
+}
+
+// waitsInLoop: half of the standbys are kept for what ends by itself. An op that
+// waits for others may do so for ever.
+func (d *Driver) waitsInLoop(op *srt.Op) bool {
+	return waits.ForOthers(op) && d.pool.Free() <= (d.shard.Options().Standbys+1)/2
+}
+
+// runOffered runs y on a thread that was head and has offered the shard for its
+// sake: its first op is a block of a head. Finished by a deferred call, as an op
+// may end its goroutine.
+func (d *Driver) runOffered(y *srt.Syslet) {
+	defer d.shard.FinishFrom(y)
+	if y.Cancelled() {
+		y.Abort(unix.ECANCELED)
+		return
+	}
+	op, began := y.PC(), time.Now()
+	res := y.Exec()
+	d.shard.BookBlock(y, op, int64(time.Since(began)))
+	y.Apply(res)
+	runRest(y)
+}
+
+// runBacklog runs, on a thread that is not head, what waits for one.
+func (d *Driver) runBacklog() {
+	for y := d.backlog.Pop(); y != nil; y = d.backlog.Pop() {
+		d.runSpare(y)
+	}
+}
+
+func (d *Driver) runSpare(y *srt.Syslet) {
+	defer d.shard.FinishFrom(y)
+	if y.Cancelled() {
+		y.Abort(unix.ECANCELED)
+		return
+	}
+	runRest(y)
+}
+
+// runRest stops at an op that waits for others: that is for the loop to decide.
+func runRest(y *srt.Syslet) {
+	for y.Op() != nil && !waits.ForOthers(y.Op()) {
+		y.Apply(y.Exec())
+	}
+}
+
+// Submit runs y as far as it goes without blocking, now, if the strategy is to
+// try; the rest runs in place when the callback has returned.
+func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
+	if op := y.Op(); op == nil || d.tries(op) && y.RunNonblocking() {
+		return srt.Completed
+	}
 	y.Slot = mayBlock
-	if d.announceAll || surelyBlocks(y.Op()) {
+	if d.announces(y.Op()) {
 		y.Slot = willBlock
 	}
 	d.bodies = append(d.bodies, y)
 	return srt.Queued
 }
 
-// surelyBlocks are ops of which we know at this point: their nonblocking form
-// was just refused, or they wait for a device or the clock by definition. An
-// announced takeover costs less than a detected one.
-func surelyBlocks(op *srt.Op) bool {
-	if op.Flags&(srt.Async|srt.Direct) != 0 {
-		return true
+// Cancel ends a wait in the loop; a call that a thread has begun goes on to its
+// end.
+func (d *Driver) Cancel(y *srt.Syslet) {
+	if d.waits.Remove(y) {
+		y.Abort(unix.ECANCELED)
+		d.shard.FinishFrom(y)
 	}
-	switch op.Code {
-	case srt.OpSleep, srt.OpRecv, srt.OpSend, srt.OpAccept, srt.OpPoll:
-		return true
-	}
-	return false
 }
-
-// Cancel: a call that a thread has begun goes on to its end.
-func (d *Driver) Cancel(*srt.Syslet) {}
 
 // ReadStats adds the driver's counters.
 func (d *Driver) ReadStats(st *srt.Stats) {
@@ -181,11 +318,15 @@ func (d *Driver) ReadStats(st *srt.Stats) {
 	st.TakeoversDetected += ps.Detected()
 	st.TakeoversAtBound += ps.AtBound + ps.AtBoundAnnounced
 	st.TakeoverFalseAlarms += ps.FalseAlarms
+	st.TakeoversByIdle += ps.Takeovers[threadlet.ByIdle]
+	st.TakeoversByOverrun += ps.Takeovers[threadlet.ByOverrun]
 	st.TakeoversBySwitch += ps.Takeovers[threadlet.BySwitch]
 	st.TakeoversByTimer += ps.Takeovers[threadlet.ByTimer]
 	st.TakeoversByBackstop += ps.Takeovers[threadlet.ByBackstop]
 	st.TakeoversByReturn += ps.Takeovers[threadlet.ByReturn]
-	announced, detected := ps.LatencyNs[threadlet.Announced], ps.LatencyNs[threadlet.BySwitch]
+	announced, detected := ps.LatencyNs[threadlet.Announced], ps.LatencyNs[threadlet.ByIdle]
+	detected.Add(&ps.LatencyNs[threadlet.BySwitch])
+	detected.Add(&ps.LatencyNs[threadlet.ByBackstop])
 	st.AnnouncedP50Ns, st.AnnouncedP99Ns = quantiles(&announced)
 	st.DetectedP50Ns, st.DetectedP99Ns = quantiles(&detected)
 }

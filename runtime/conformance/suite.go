@@ -38,11 +38,14 @@ func Run(t *testing.T, open Open, skip error) {
 		{"close-flushes", s.closeFlushes}, {"abort", s.abort}, {"linger", s.lingerTimeout}, {"pause-resume", s.pauseResume},
 		{"block-shared", s.sharedBlock}, {"stale-id", s.staleID},
 		{"ops-files", s.opsFiles}, {"ops-errors", s.opsErrors}, {"ops-flags", s.opsFlags}, {"ops-net", s.opsNet},
-		{"ops-pipes", s.opsPipes}, {"ops-bad", s.opsBad}, {"ops-busy", s.opsBusy}, {"ops-no-complete", s.opsNoComplete},
+		{"ops-pipes", s.opsPipes}, {"ops-bad", s.opsBad}, {"ops-busy", s.opsBusy}, {"ops-starve", s.opsStarve}, {"ops-no-complete", s.opsNoComplete},
 		{"cancel", s.cancel}, {"threadlet", s.threadlet}, {"threadlet-panic", s.threadletPanic},
+		{"bodies-block", s.bodiesBlock}, {"bodies-run", s.bodiesRun}, {"bodies-fail", s.bodiesFail}, {"bodies-goexit", s.bodiesGoexit}, {"bodies-many", s.bodiesMany}, {"bodies-stop", s.bodiesStop},
 		{"loop-goes-on", s.loopGoesOn}, {"conn-gone-in-flight", s.connGoneInFlight},
 		{"mailbox-order", s.mailboxOrder}, {"mailbox-busy", s.mailboxBusy}, {"timers", s.timers}, {"ticks", s.ticks}, {"do", s.do}, {"do-after-echo", s.doAfterEcho},
-		{"no-allocations", s.allocs}, {"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
+		{"no-allocations", s.allocs}, {"no-allocations-ops", s.opAllocs}, {"stop-waits", s.stopWaits}, {"stop-timeout", s.stopTimeout}, {"stats", s.stats},
+		{"blocks-sleep", s.blocksSleep}, {"blocks-default", s.blocksDefault}, {"blocks-sync", s.blocksSync}, {"blocks-shards", s.blocksShards}, {"blocks-lock", s.blocksLock}, {"blocks-compute", s.blocksCompute}, {"blocks-off", s.blocksOff},
+		{"blocks-stalls", s.blocksStalls},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			CheckLeaks(t) // registered first, so that it runs after all cleanups

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/syslet/syslet/models/internal/queue"
 	srt "github.com/syslet/syslet/runtime"
 )
 
@@ -23,12 +24,7 @@ type Pool struct {
 	efd     int
 	wg      sync.WaitGroup
 
-	// A ring of one producer and many consumers. A slot is stored before tail
-	// says so, and not overwritten before head has passed it: a consumer whose
-	// compare-and-swap on head succeeds has read what that slot held.
-	slots []atomic.Pointer[srt.Syslet]
-	tail  atomic.Uint64 // written by the producer alone
-	head  atomic.Uint64
+	work *queue.Queue
 	// waiting helpers have looked at the ring after they counted themselves, so
 	// a producer that then sees none need not wake any.
 	waiting atomic.Int32
@@ -44,11 +40,7 @@ func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) (*Pool, erro
 	if err != nil {
 		return nil, fmt.Errorf("helper: cannot make an eventfd: %w", err)
 	}
-	size := 1
-	for size < s.Options().MaxInFlight {
-		size *= 2
-	}
-	p := &Pool{shard: s, stopsAt: stopsAt, efd: efd, slots: make([]atomic.Pointer[srt.Syslet], size)}
+	p := &Pool{shard: s, stopsAt: stopsAt, efd: efd, work: queue.New(s)}
 	p.wg.Add(threads)
 	for i := range threads {
 		go p.help(fmt.Sprintf("helper%d-%d", s.Index(), i))
@@ -59,25 +51,10 @@ func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) (*Pool, erro
 // Give queues y. There is always room: Options.MaxInFlight bounds what is in
 // flight. On the head only.
 func (p *Pool) Give(y *srt.Syslet) {
-	tail := p.tail.Load()
-	p.slots[tail&uint64(len(p.slots)-1)].Store(y)
-	p.tail.Store(tail + 1)
+	p.work.Push(y)
 	if p.waiting.Load() > 0 {
 		p.Wakes++
 		p.post(1)
-	}
-}
-
-func (p *Pool) take() *srt.Syslet {
-	for {
-		head := p.head.Load()
-		if head == p.tail.Load() {
-			return nil
-		}
-		y := p.slots[head&uint64(len(p.slots)-1)].Load()
-		if p.head.CompareAndSwap(head, head+1) {
-			return y
-		}
 	}
 }
 
@@ -92,8 +69,16 @@ func (p *Pool) help(name string) {
 	defer runtime.UnlockOSThread()
 	srt.NameThread(name)
 	defer srt.NameThread("go")
+	var y *srt.Syslet
+	defer func() {
+		if y != nil { // a call in it ended this goroutine: another takes its place
+			p.shard.FinishFrom(y)
+			p.wg.Add(1)
+			go p.help(name)
+		}
+	}()
 	for {
-		y := p.take()
+		y = p.work.Pop()
 		if y == nil {
 			if p.stopped.Load() {
 				return
@@ -109,7 +94,7 @@ func (p *Pool) help(name string) {
 func (p *Pool) wait() {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	if p.head.Load() != p.tail.Load() || p.stopped.Load() {
+	if !p.work.Empty() || p.stopped.Load() {
 		return
 	}
 	var n [8]byte

@@ -19,9 +19,9 @@ type Options struct {
 	Prefix string
 	// Token of all bots. Default "bot-token".
 	Token string
-	// Move, Chat, Ping and Save are the weights of the kinds of request. If all are zero: 80,
-	// 10, 8, 2.
-	Move, Chat, Ping, Save int
+	// Move, Chat, Ping, Save and Rank are the weights of the kinds of request. If all are zero:
+	// 80, 10, 8, 2 and none.
+	Move, Chat, Ping, Save, Rank int
 	// Private is how many of a hundred chats are said to one player, of those with an
 	// index below Population. Default 30 of 100; negative: none.
 	Private, Population int
@@ -35,9 +35,10 @@ const (
 	KindChat
 	KindPing
 	KindSave
+	KindRank
 )
 
-var kinds = []string{"move", "chat", "ping", "save"}
+var kinds = []string{"move", "chat", "ping", "save", "ranking"}
 
 // ErrOptions is wrapped by errors that Options cause.
 var ErrOptions = errors.New("bots: bad options")
@@ -45,7 +46,7 @@ var ErrOptions = errors.New("bots: bad options")
 // Load is a script.Load of bots.
 type Load struct {
 	opts    Options
-	weights [4]int // summed up
+	weights [5]int // summed up
 }
 
 var _ script.Load = (*Load)(nil)
@@ -58,7 +59,7 @@ func New(o Options) (*Load, error) {
 	if o.Token == "" {
 		o.Token = "bot-token"
 	}
-	if o.Move == 0 && o.Chat == 0 && o.Ping == 0 && o.Save == 0 {
+	if o.Move == 0 && o.Chat == 0 && o.Ping == 0 && o.Save == 0 && o.Rank == 0 {
 		o.Move, o.Chat, o.Ping, o.Save = 80, 10, 8, 2
 	}
 	if o.Private == 0 {
@@ -79,7 +80,7 @@ func New(o Options) (*Load, error) {
 	}
 	l := &Load{opts: o}
 	sum := 0
-	for i, w := range [4]int{o.Move, o.Chat, o.Ping, o.Save} {
+	for i, w := range [5]int{o.Move, o.Chat, o.Ping, o.Save, o.Rank} {
 		if w < 0 {
 			return nil, fmt.Errorf("%w: weight of %s is %d", ErrOptions, kinds[i], w)
 		}
@@ -149,7 +150,7 @@ func (b *Bot) Request(dst []byte) (out []byte, tag uint32, kind int) {
 	tag = b.next
 	b.next = (b.next + 1) % proto.MaxInFlight
 	w := &b.load.weights
-	pick := b.below(w[3])
+	pick := b.below(w[len(w)-1])
 	for pick >= w[kind] {
 		kind++
 	}
@@ -166,6 +167,8 @@ func (b *Bot) Request(dst []byte) (out []byte, tag uint32, kind int) {
 		r.Type = proto.Ping
 	case KindSave:
 		r.Type = proto.Save
+	case KindRank:
+		r.Type = proto.Ranking
 	}
 	return r.Append(dst), tag, kind
 }

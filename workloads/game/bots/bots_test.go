@@ -28,7 +28,7 @@ func TestOptions(t *testing.T) {
 	}
 	l, err := bots.New(bots.Options{})
 	require.NoError(t, err)
-	require.Equal(t, []string{"move", "chat", "ping", "save"}, l.Kinds())
+	require.Equal(t, []string{"move", "chat", "ping", "save", "ranking"}, l.Kinds())
 	require.Equal(t, "bot7", l.Name(7))
 	require.Equal(t, l.Window()&(l.Window()-1), 0)
 }
@@ -36,7 +36,7 @@ func TestOptions(t *testing.T) {
 // requests are the first n of a client.
 func requests(c script.Client, n int) (all []byte, kinds []int) {
 	all = c.Hello(nil)
-	kinds = make([]int, 4)
+	kinds = make([]int, 5)
 	for range n {
 		var kind int
 		all, _, kind = c.Request(all)
@@ -54,7 +54,7 @@ func TestRequestsDependOnIndexAndSeedAlone(t *testing.T) {
 	c, _ := requests(l.Client(4, 42), 1000)
 	d, _ := requests(l.Client(3, 43), 1000)
 	require.False(t, bytes.Equal(a, c) || bytes.Equal(a, d))
-	for kind, share := range []int{800, 100, 80, 20} {
+	for kind, share := range []int{800, 100, 80, 20, 0} {
 		require.InDelta(t, share, kinds[kind], float64(share)/2, l.Kinds()[kind])
 	}
 	for p := a; len(p) > 0; {
@@ -65,7 +65,9 @@ func TestRequestsDependOnIndexAndSeedAlone(t *testing.T) {
 		p = p[n:]
 	}
 	_, only := requests(must(bots.New(bots.Options{Ping: 1})).Client(0, 1), 100)
-	require.Equal(t, []int{0, 0, 100, 0}, only)
+	require.Equal(t, []int{0, 0, 100, 0, 0}, only)
+	_, only = requests(must(bots.New(bots.Options{Rank: 1})).Client(0, 1), 100)
+	require.Equal(t, []int{0, 0, 0, 0, 100}, only)
 }
 
 func must(l *bots.Load, err error) *bots.Load {

@@ -23,6 +23,7 @@
 //	PING    0x04  @1 u8 tag                                                             2 bytes
 //	SAVE    0x05  @1 u8 tag                                                             2 bytes
 //	LOGOUT  0x06  @1 u8 tag                                                             2 bytes
+//	RANKING 0x07  @1 u8 tag                                                             2 bytes
 //
 // A name is 1 to 24 of the characters A-Z a-z 0-9 _ and -; case matters. A token is
 // any bytes; it is the player's password. A name that nobody has used yet is
@@ -46,6 +47,7 @@
 //	SAVED   0x85  @1 u8 tag                                                             2 bytes
 //	BYE     0x86  @1 u8 tag                                                             2 bytes
 //	REFUSED 0x87  @1 u8 tag  @2 u8 code                                                 3 bytes
+//	RANKED  0x88  @1 u8 tag  @2 u16 n (0..290)  @4 n bytes of ranks
 //
 // WELCOME answers LOGIN: where the player is. Flag 1: the name is new and was
 // registered. Flag 2: another connection of this player was ended for this one. map
@@ -61,20 +63,35 @@
 // of any of these but PONG; the connection goes on, except after code 11, and after
 // code 7 to a LOGOUT, which ends the stream as BYE does.
 //
+// RANKED answers RANKING: the players, at most 10, who have done most of all that the
+// server's ledger remembers, the first one first, and of two with as much the one
+// whose name has the lower bytes. What a player does counts when he has left and the
+// ledger has been told, which may be some seconds later. Ranks follow each other
+// without gaps:
+//
+//	RANK       @0 u32 points  @4 u8 n (1..24)  @5 n bytes name
+//
+// Points are MOVEs that were carried out; 4294967295 stands for that many or more. A
+// server without a ledger refuses with code 13. (RANKING came later than the rest: a
+// server from before takes it for malformed.)
+//
 // Codes of REFUSED (R) and KICKED (K):
 //
 //	 1 malformed     K: not a frame of this protocol
 //	 2 flood         K: more frames than allowed
-//	 3 not-logged-in R: MOVE, CHAT, SAVE or LOGOUT, and nobody is logged in
+//	 3 not-logged-in R: MOVE, CHAT, SAVE, LOGOUT or RANKING, and nobody is logged in
 //	 4 logged-in     R: LOGIN, and somebody is logged in
 //	 5 bad-name      R: LOGIN or CHAT with a name that has another character
 //	 6 bad-token     R: LOGIN, and the name is registered with another token
-//	 7 storage       R: LOGIN, SAVE or LOGOUT, and the player's file could not be read or written
+//	 7 storage       R: LOGIN, SAVE or LOGOUT, and the player's file could not be read or written;
+//	                    RANKING, and the ledger could not be read
 //	 8 corrupt       R: LOGIN, and the player's file is damaged; it is kept for the operator
 //	 9 no-player     R: CHAT to a player who is not logged in
 //	10 taken-over    K, or R to a LOGIN: a later LOGIN got the player
 //	11 full          R to a LOGIN, then K: his map has no room. K behind a MOVED: nor has the map he stepped to
 //	12 logins        K: the fifth LOGIN of the connection was refused
+//	13 no-ledger     R: RANKING, and the server keeps no ledger
+//	14 busy          R: RANKING, and the server has too many of them to answer already
 //
 // # Frames that the server sends unasked
 //
@@ -155,9 +172,9 @@
 // answer. BYE is the last frame, after the answers to all earlier requests. VIEWs of
 // one map come in order.
 //
-// Left open: everything else. PONG, SAVED, VIEW, HEARD and the answer to a CHAT
-// with n > 0 may come between any two frames of the sequences above; tags tell what
-// an answer belongs to. How changes are grouped into VIEW frames depends on time;
+// Left open: everything else. PONG, SAVED, VIEW, HEARD, RANKED and the answer to a
+// CHAT with n > 0 may come between any two frames of the sequences above; tags tell
+// what an answer belongs to. How changes are grouped into VIEW frames depends on time;
 // what they add up to does not. Who hears a line said to a map while he himself
 // enters or leaves it is a matter of luck; he has entered it for certain when a VIEW
 // of it has come, or the answer to a SAVE, or to a CHAT with n = 0, that was sent

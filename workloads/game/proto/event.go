@@ -12,14 +12,14 @@ type Event struct {
 	Map   uint16
 	Tick  uint32
 	Name  []byte // HEARD: who said it
-	Data  []byte // HEARD: text; VIEW: entries
+	Data  []byte // HEARD: text; VIEW: entries; RANKED: ranks
 }
 
 // Answer reports whether the frame answers a request.
-func (e *Event) Answer() bool { return e.Type >= Welcome && e.Type <= Refused }
+func (e *Event) Answer() bool { return e.Type >= Welcome && e.Type <= Ranked }
 
 // Parse reads the first frame of p, as Request.Parse does. The entries of a VIEW
-// are not looked into; see Entry.
+// and the ranks of a RANKED are not looked into; see Entry and Rank.
 func (e *Event) Parse(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -50,6 +50,8 @@ func (e *Event) Parse(p []byte) (n int, err error) {
 		}
 		e.Code = Code(p[1])
 		return 2, nil
+	case Ranked:
+		return e.parseRanked(p)
 	case View:
 		return e.parseView(p)
 	case Heard:
@@ -98,6 +100,9 @@ func (e *Event) Append(dst []byte) []byte {
 		return append(dst, byte(Refused), e.Tag, byte(e.Code))
 	case Kicked:
 		return append(dst, byte(Kicked), byte(e.Code))
+	case Ranked:
+		dst = append(dst, byte(Ranked), e.Tag, byte(len(e.Data)), byte(len(e.Data)>>8))
+		return append(dst, e.Data...)
 	case View:
 		dst = AppendViewHead(dst, e.Flags, e.Map, e.Tick)
 		start := len(dst)

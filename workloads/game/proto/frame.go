@@ -7,12 +7,13 @@ type Type uint8
 
 // Requests.
 const (
-	Login  Type = 0x01
-	Move   Type = 0x02
-	Chat   Type = 0x03
-	Ping   Type = 0x04
-	Save   Type = 0x05
-	Logout Type = 0x06
+	Login   Type = 0x01
+	Move    Type = 0x02
+	Chat    Type = 0x03
+	Ping    Type = 0x04
+	Save    Type = 0x05
+	Logout  Type = 0x06
+	Ranking Type = 0x07
 )
 
 // Answers, and what the server sends unasked.
@@ -24,6 +25,7 @@ const (
 	Saved   Type = 0x85
 	Bye     Type = 0x86
 	Refused Type = 0x87
+	Ranked  Type = 0x88
 	View    Type = 0x90
 	Heard   Type = 0x91
 	Kicked  Type = 0x92
@@ -48,12 +50,15 @@ const (
 	Directions  = 4
 	MaxInFlight = 64 // requests unanswered, beyond which the server does not read
 	MaxLogins   = 5  // tries per connection
+	MaxRanks    = 10 // of one RANKED
 
 	// MaxRequest and MaxEvent bound a frame of each direction.
 	MaxRequest = 4 + MaxName + MaxText
 	MaxEvent   = viewHead + MaxEntries
 
-	viewHead = 10
+	viewHead   = 10
+	rankedHead = 4
+	rankHead   = 5
 )
 
 // Code says why a request was refused or a connection ended.
@@ -73,11 +78,13 @@ const (
 	CodeTakenOver   Code = 10
 	CodeFull        Code = 11
 	CodeLogins      Code = 12
+	CodeNoLedger    Code = 13
+	CodeBusy        Code = 14
 )
 
 var codeNames = [...]string{
 	"0", "malformed", "flood", "not-logged-in", "logged-in", "bad-name", "bad-token",
-	"storage", "corrupt", "no-player", "taken-over", "full", "logins",
+	"storage", "corrupt", "no-player", "taken-over", "full", "logins", "no-ledger", "busy",
 }
 
 // String gives the code's name as in the package comment.
@@ -102,6 +109,7 @@ var (
 	errTextLen   = &MalformedError{"length of the text"}
 	errDirection = &MalformedError{"direction"}
 	errEntry     = &MalformedError{"entry of a view"}
+	errRank      = &MalformedError{"rank"}
 )
 
 // ValidName reports whether name has 1 to MaxName of the allowed characters.

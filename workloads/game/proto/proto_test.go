@@ -23,6 +23,7 @@ var requestBytes = []struct {
 	{"04 02", proto.Request{Type: proto.Ping, Tag: 2}},
 	{"05 03", proto.Request{Type: proto.Save, Tag: 3}},
 	{"06 04", proto.Request{Type: proto.Logout, Tag: 4}},
+	{"07 05", proto.Request{Type: proto.Ranking, Tag: 5}},
 }
 
 var eventBytes = []struct {
@@ -36,6 +37,8 @@ var eventBytes = []struct {
 	{"85 0b", proto.Event{Type: proto.Saved, Tag: 11}},
 	{"86 0c", proto.Event{Type: proto.Bye, Tag: 12}},
 	{"87 0d 06", proto.Event{Type: proto.Refused, Tag: 13, Code: proto.CodeBadToken}},
+	{"88 0e 0000", proto.Event{Type: proto.Ranked, Tag: 14, Data: []byte{}}},
+	{"88 0e 0700 04030201 02 616e", proto.Event{Type: proto.Ranked, Tag: 14, Data: []byte{4, 3, 2, 1, 2, 'a', 'n'}}},
 	{"90 01 0200 04030201 0500 02 0700 08 09", proto.Event{Type: proto.View, Flags: 1, Map: 2, Tick: 0x01020304, Data: []byte{2, 7, 0, 8, 9}}},
 	{"91 01 03 02 616e6e 6869", proto.Event{Type: proto.Heard, Flags: 1, Name: []byte("ann"), Data: []byte("hi")}},
 	{"92 0a", proto.Event{Type: proto.Kicked, Code: proto.CodeTakenOver}},
@@ -80,14 +83,14 @@ func TestFramesAreAsTheCommentSays(t *testing.T) {
 
 // Malformed frames are known as such at the first byte that says so.
 func TestMalformedAtTheEarliest(t *testing.T) {
-	for _, s := range []string{"00", "07", "81", "ff", "02 01 04", "01 00 00", "01 00 19", "01 00 01 00", "01 00 01 41", "03 00 19", "03 00 00 00", "03 00 00 c9"} {
+	for _, s := range []string{"00", "08", "81", "ff", "02 01 04", "01 00 00", "01 00 19", "01 00 01 00", "01 00 01 41", "03 00 19", "03 00 00 00", "03 00 00 c9"} {
 		p := unhex(t, s)
 		_, err := new(proto.Request).Parse(p)
 		require.Error(t, err, s)
 		_, err = new(proto.Request).Parse(p[:len(p)-1])
 		require.NoError(t, err, s)
 	}
-	for _, s := range []string{"00", "01", "88", "93", "91 00 00", "91 00 19", "91 00 01 00", "91 00 01 c9"} {
+	for _, s := range []string{"00", "01", "89", "93", "88 00 23 01", "91 00 00", "91 00 19", "91 00 01 00", "91 00 01 c9"} {
 		p := unhex(t, s)
 		_, err := new(proto.Event).Parse(p)
 		require.Error(t, err, s)
@@ -127,6 +130,31 @@ func TestEntries(t *testing.T) {
 		}
 		require.Empty(t, v.Data)
 	})
+}
+
+func TestRanks(t *testing.T) {
+	data := proto.AppendRank(proto.AppendRank(nil, "ann", 1<<40), "b", 7)
+	var r proto.Rank
+	n, err := r.Parse(data)
+	require.NoError(t, err)
+	require.Equal(t, proto.Rank{Points: 1<<32 - 1, Name: []byte("ann")}, r)
+	m, err := r.Parse(data[n:])
+	require.NoError(t, err)
+	require.Equal(t, proto.Rank{Points: 7, Name: []byte("b")}, r)
+	require.Len(t, data, n+m)
+	for _, bad := range []string{"", "01 00 00 00", "01 00 00 00 00", "01 00 00 00 02 61", "01 00 00 00 19"} {
+		_, err := r.Parse(unhex(t, bad))
+		require.Error(t, err, bad)
+	}
+	var all []byte
+	for range proto.MaxRanks {
+		all = proto.AppendRank(all, "abcdefghijklmnopqrstuvwx", 1)
+	}
+	e := proto.Event{Type: proto.Ranked, Data: all}
+	frame := e.Append(nil)
+	n, err = e.Parse(frame)
+	require.NoError(t, err)
+	require.Equal(t, len(frame), n, "the longest is within the limit")
 }
 
 func TestValidName(t *testing.T) {

@@ -26,7 +26,7 @@ func (r *Request) Parse(p []byte) (n int, err error) {
 			return 0, errDirection
 		}
 		return 3, nil
-	case Ping, Save, Logout:
+	case Ping, Save, Logout, Ranking:
 		if len(p) < 2 {
 			return 0, nil
 		}

@@ -16,6 +16,7 @@ type App struct {
 	gate    gate
 	atlas   atlas
 	home    home
+	scribe  scribe
 	metrics Metrics
 }
 
@@ -47,10 +48,11 @@ func (a *App) Message(_ *runtime.Shard, from int, m *runtime.Message) {
 	a.settle()
 }
 
-// Stop tries once more to save what could not be saved.
+// Stop tries once more to save what could not be saved, and closes the ledger.
 func (a *App) Stop(*runtime.Shard) {
 	a.home.saveAgain()
 	a.settle()
+	a.scribe.close()
 }
 
 // settle delivers what the parts of this shard have posted to each other.

@@ -29,6 +29,14 @@ type Config struct {
 	// Rate is how many frames per second a connection may send for long, Burst how
 	// many at once. Default 100 and 200; a negative Rate: no limit.
 	Rate, Burst int
+	// Ledger, if set, opens a shard's access to the ledger; the shard closes it at its
+	// end. nil: there is none, and RANKING is refused.
+	Ledger func() (Ledger, error)
+	// RecordEvery is how long the ledger may not know of what a player has done who
+	// has left. Default 1s.
+	RecordEvery time.Duration
+	// Rankings bounds those that a shard has under way. Default 64.
+	Rankings int
 	// MaxPerMap bounds the players on a map. Default, and at most, 65535. Who would
 	// exceed it is refused, or, on his way from another map, saved and disconnected.
 	MaxPerMap int
@@ -46,12 +54,14 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.RetryEvery, 5*time.Second)
 	setDefault(&c.Rate, 100)
 	setDefault(&c.Burst, 200)
+	setDefault(&c.RecordEvery, time.Second)
+	setDefault(&c.Rankings, 64)
 	setDefault(&c.MaxPerMap, world.MaxMembers)
 	if c.MaxPerMap < 1 || c.MaxPerMap > world.MaxMembers {
 		return c, fmt.Errorf("%w: MaxPerMap is %d, want 1 to %d", ErrConfig, c.MaxPerMap, world.MaxMembers)
 	}
-	if c.Burst < 0 || c.RetryEvery < 0 {
-		return c, fmt.Errorf("%w: Burst %d and RetryEvery %v must not be negative", ErrConfig, c.Burst, c.RetryEvery)
+	if c.Burst < 0 || c.RetryEvery < 0 || c.RecordEvery < 0 || c.Rankings < 0 {
+		return c, fmt.Errorf("%w: Burst %d, RetryEvery %v, RecordEvery %v and Rankings %d must not be negative", ErrConfig, c.Burst, c.RetryEvery, c.RecordEvery, c.Rankings)
 	}
 	if c.ViewEvery < 0 {
 		return c, fmt.Errorf("%w: ViewEvery is %v, want a period", ErrConfig, c.ViewEvery)
@@ -84,15 +94,22 @@ func New(c Config) (newApp func(s *runtime.Shard) (runtime.App, error), err erro
 		if err != nil {
 			return nil, err
 		}
-		return makeApp(s, &c, w, st), nil
+		var l Ledger
+		if c.Ledger != nil {
+			if l, err = c.Ledger(); err != nil {
+				return nil, err
+			}
+		}
+		return makeApp(s, &c, w, st, l), nil
 	}, nil
 }
 
-func makeApp(s *runtime.Shard, c *Config, w *world.World, st *store.Store) *App {
+func makeApp(s *runtime.Shard, c *Config, w *world.World, st *store.Store, l Ledger) *App {
 	a := &App{shard: s, config: c, world: w}
 	a.mail.init(s)
 	a.gate.init(a)
 	a.atlas.init(a)
 	a.home.init(a, st)
+	a.scribe.init(a, l)
 	return a
 }

@@ -11,6 +11,10 @@
 //   - The home has the accounts of this shard (by hash of the name): it alone reads
 //     and writes their files, and decides which connection a player belongs to.
 //
+// A fourth, the scribe, is there if the game keeps a ledger: it alone speaks with that,
+// in threadlets. A gate asks the scribe of its own shard for rankings; a home tells the
+// scribe of its own shard what a player has done when he has left.
+//
 // A session is a sequence of messages through rings that keep their order:
 //
 //	client - gate --login--> home --accepted--> gate --enter--> atlas --admitted--> gate

@@ -101,6 +101,8 @@ func (g *gate) request(x *session, r *proto.Request) {
 		g.ask(x, &runtime.Message{Kind: mailSave, A: x.player, B: uint64(r.Tag)})
 	case r.Type == proto.Chat:
 		g.chat(x, r)
+	case r.Type == proto.Ranking:
+		g.askRanking(x, r.Tag)
 	case r.Type == proto.Logout:
 		x.bye, x.byeTag = true, r.Tag
 		g.leave(x)

@@ -39,6 +39,7 @@ type account struct {
 	where   where
 	session uint64 // who plays; Invariant: of a live session on atPlay and atReturn
 	state   world.State
+	began   uint64        // state.Moves when the session that plays began
 	player  *store.Player // nil on atDisk
 	waiting []loginWait   // who wants to play, oldest first; on atDisk and atReturn
 	failed  bool          // Invariant: true exactly while it is in home.unsaved
@@ -173,7 +174,7 @@ func (h *home) admit(a *account, w loginWait) {
 }
 
 func (h *home) accept(a *account, session uint64, flags uint64) {
-	a.where, a.session = atPlay, session
+	a.where, a.session, a.began = atPlay, session, a.state.Moves
 	e := &entrant{name: a.player.Name, session: session, state: a.state}
 	h.mail.post(shardOf(session), &runtime.Message{Kind: mailAccepted, A: session, B: a.handle, C: flags, Ref: e})
 }
@@ -213,6 +214,7 @@ func (h *home) record(a *account, st *world.State) {
 func (h *home) returned(a *account) {
 	session := a.session
 	a.where, a.session = atHome, 0
+	h.app.scribe.record(a.player.Name, a.state.Moves-a.began)
 	if len(a.waiting) == 0 {
 		a.player.SaveFor(h.mail.shard, store.Ticket{Session: session, Last: true})
 		return

@@ -14,8 +14,11 @@ type Metrics struct {
 	KickedTakenOver, KickedOther          uint64
 	LoadFailures                          uint64 // players' files that could not be read
 	Displaced                             uint64 // players whose place the datapack does not have any more
+	Rankings, RankingNs                   uint64 // of the ledger, and the time that its answers took in all
+	DeedsRecorded, DeedsLost              uint64 // in the ledger; that it could not be told of
+	LedgerFailures                        uint64
 	LostMail                              uint64 // requests of players whom a full map has turned away; otherwise 0, or there is a bug
-	// LastError is the last failure to read or write a player's file.
+	// LastError is the last failure to read or write a player's file or the ledger.
 	LastError string
 }
 
@@ -53,6 +56,11 @@ func (m *Metrics) add(o *Metrics) {
 	m.KickedOther += o.KickedOther
 	m.LoadFailures += o.LoadFailures
 	m.Displaced += o.Displaced
+	m.Rankings += o.Rankings
+	m.RankingNs += o.RankingNs
+	m.DeedsRecorded += o.DeedsRecorded
+	m.DeedsLost += o.DeedsLost
+	m.LedgerFailures += o.LedgerFailures
 	m.LostMail += o.LostMail
 	if o.LastError != "" {
 		m.LastError = o.LastError

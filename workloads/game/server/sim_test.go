@@ -44,7 +44,7 @@ func startSim(t *testing.T, seed uint64, shards, maps int) *simGame {
 	g := &simGame{m, oneRoomMaps(t, maps)}
 	require.NoError(t, m.Server().Start(func(s *runtime.Shard) (runtime.App, error) {
 		st, err := store.Open(c.Dir)
-		return makeApp(s, &c, g.world, st), err
+		return makeApp(s, &c, g.world, st, nil), err
 	}))
 	return g
 }

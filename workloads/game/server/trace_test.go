@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/syslet/syslet/models"
+	"github.com/syslet/syslet/workloads/game/ledger"
 	"github.com/syslet/syslet/workloads/game/proto"
 	"github.com/syslet/syslet/workloads/game/server"
 	"github.com/syslet/syslet/workloads/game/store"
@@ -212,12 +214,15 @@ func TestTraceIsTheSameUnderAllModels(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s-%d", model, shards), func(t *testing.T) {
 				dir := t.TempDir()
-				g := start(t, model, shards, server.Config{Dir: dir, Datapack: pack, Rate: -1})
+				keep := filepath.Join(dir, "ledger")
+				g := start(t, model, shards, server.Config{Dir: dir, Datapack: pack, Rate: -1,
+					Ledger: func() (server.Ledger, error) { return ledger.Open(keep) }})
 				want := tr.simulate(g.world)
 				clients := tr.run(t, g, want)
 				tr.check(t, g, seed, clients, want)
 				g.stop()
 				tr.checkFiles(t, dir, g.world, want)
+				rankedMoves(t, keep, tr.names, want)
 			})
 		}
 	}

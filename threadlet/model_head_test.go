@@ -1,0 +1,362 @@
+package threadlet
+
+// The model of the ownership protocol: a thread while it runs Loop, as head or in a body that it keeps (role.go, sampling.go).
+
+func (t *turn) thread() {
+	switch step := t.me().step; {
+	case step < atLoop:
+		t.begin()
+	case step < atEnter:
+		t.loop()
+	case step < atEarly:
+		t.enter()
+	case step < atBody:
+		t.handOver()
+	case step < atOffer:
+		t.body()
+	case step < atReturned:
+		t.offer()
+	case step < atTake:
+		t.returned()
+	case step < atTick:
+		t.tryTake()
+	case step < atLongTick:
+		t.tick()
+	case step < atHasSpare:
+		t.longTick()
+	default:
+		t.standBy()
+	}
+}
+
+func (t *turn) begin() {
+	switch t.me().step {
+	case atBegin, atBeginHead:
+		if t.s.stopping {
+			next := atSkipped
+			if t.me().step == atBeginHead {
+				next = atOut
+			}
+			t.to("sees before it begins that the pool is stopping", next)
+			return
+		}
+		t.do("begins", func(n *modelState, me *modelThread) {
+			if me.step = atTake; t.me().step == atBeginHead {
+				me.step = atLoop
+			}
+			me.why = causeReturn
+		})
+	}
+}
+
+// loop is the application: it runs its bodies in order and ends when all are through, or the pool stops.
+func (t *turn) loop() {
+	s, all := &t.s, uint8(1)<<len(t.p.bodies)-1
+	switch t.me().step {
+	case atLoop:
+		switch {
+		case s.stopping:
+			t.to("returns from Loop, as the pool is stopping", atReturned)
+		case int(s.nextBody) < len(t.p.bodies):
+			t.nextBody()
+		case s.done == all:
+			t.to("returns from Loop: all is done", atReturned)
+		default:
+			t.to("has nothing to do and waits", atIdle)
+		}
+	case atIdle:
+		if s.stopping || s.done == all {
+			t.to("wakes from its idle wait", atLoop)
+		}
+	}
+}
+
+func (t *turn) nextBody() {
+	t.do("takes the next body", func(n *modelState, me *modelThread) {
+		n.nextBody++
+		me.body = n.nextBody
+		n.begun |= modelBit(me.body)
+		switch {
+		case t.p.bodies[me.body-1].kind == offering:
+			me.step = atOffer
+		case t.p.has(enterLooksFirst):
+			me.step = atWatch
+		case t.p.has(startBeforeStore):
+			me.step = atSampleLook
+		default:
+			me.step = atEnter
+		}
+	})
+}
+
+func (t *turn) enter() {
+	s := &t.s
+	switch t.me().step {
+	case atEnter:
+		t.do("stores the word: in a body", func(n *modelState, me *modelThread) {
+			n.word = t.p.pack(s.word.word().enter())
+			me.w, me.hasBlocked = n.word, false
+			switch {
+			case t.p.watcher && !t.p.has(enterLooksFirst):
+				me.step = atWatch
+			case t.p.has(startBeforeStore):
+				me.step = t.entered(me)
+			default:
+				me.step = t.watched(me)
+			}
+		})
+	case atWatch:
+		t.wakesWatcher("enters", atWatchSet, t.watched)
+	case atWatchSet:
+		t.setsWatcher(atWatchWake, t.watched)
+	case atWatchWake:
+		t.do("wakes the watcher", func(n *modelState, me *modelThread) { n.futexWake(); me.step = t.watched(me) })
+	default:
+		t.sample()
+	}
+}
+
+// wakesWatcher is the look at the command with which watch.wake begins; setsWatcher is its compare-and-swap.
+func (t *turn) wakesWatcher(why string, sleeping modelStep, done func(me *modelThread) modelStep) {
+	t.do(why+": looks whether the watcher sleeps", func(n *modelState, me *modelThread) {
+		if me.step = sleeping; n.command != commandSleep {
+			me.step = done(me)
+		}
+	})
+}
+
+func (t *turn) setsWatcher(wake modelStep, done func(me *modelThread) modelStep) {
+	t.do("has the watcher watch", func(n *modelState, me *modelThread) {
+		if n.command != commandSleep {
+			me.step = done(me)
+			return
+		}
+		n.command, me.step = commandWatch, wake
+	})
+}
+
+// watched is where Enter goes on when the watcher is awake.
+func (t *turn) watched(me *modelThread) modelStep {
+	switch {
+	case me.body == 0: // a fault
+		return atFree
+	case me.w == 0: // a fault
+		return atEnter
+	case t.p.sampled:
+		return atSampleLook
+	}
+	return t.entered(me)
+}
+
+// entered is where me goes on when its body has begun and the timer is seen to.
+func (t *turn) entered(me *modelThread) modelStep {
+	switch {
+	case me.body == 0:
+		return t.afterTick(me)
+	case me.w == 0: // a fault
+		return atEnter
+	}
+	switch b := t.p.bodies[me.body-1]; {
+	case b.kind == handOver && b.late:
+		return atEarly
+	case b.kind == handOver:
+		return atHandOver
+	case b.kind == long:
+		return atLongBody
+	}
+	return atBody
+}
+
+// sample is sampling.start and overrun.start, by the head that has entered a body, or by the handler of a tick.
+func (t *turn) sample() {
+	s := &t.s
+	body := uint8(0)
+	if w := t.me().w; w != 0 {
+		body = uint8(w.word().body())
+	}
+	switch t.me().step {
+	case atSampleLook:
+		t.do("looks whether the timer goes", func(_ *modelState, me *modelThread) {
+			if me.step = atSampleSet; s.sample.on {
+				me.step = t.entered(me)
+			}
+		})
+	case atSampleSet:
+		t.do("makes the timer its own to start", func(n *modelState, me *modelThread) {
+			n.sample.on = true
+			if me.step = atSampleTimer; s.sample.on {
+				me.step = t.entered(me)
+			}
+		})
+	case atSampleTimer:
+		t.do("sets the timer", func(n *modelState, me *modelThread) { n.sample.set = true; me.step = t.entered(me) })
+	case atLongBody:
+		t.do("names the body as one that may overrun", func(n *modelState, me *modelThread) { n.longBody, me.step = body, atLongLook })
+	case atLongLook:
+		t.do("looks whether the other timer goes", func(_ *modelState, me *modelThread) {
+			if me.step = atLongSet; s.over.on {
+				me.step = t.longEntered(me)
+			}
+		})
+	case atLongSet:
+		t.do("makes the other timer its own to start", func(n *modelState, me *modelThread) {
+			if n.over.on, me.step = true, atLongSeen; s.over.on {
+				me.step = t.longEntered(me)
+			}
+		})
+	case atLongSeen:
+		t.do("calls the body seen", func(n *modelState, me *modelThread) { n.over.seen, me.step = body, atLongTimer })
+	case atLongTimer:
+		t.do("sets the other timer", func(n *modelState, me *modelThread) { n.over.set = true; me.step = t.longEntered(me) })
+	}
+}
+
+// longEntered is where startTimer returns to: into the body, or to the handler of a tick.
+func (t *turn) longEntered(me *modelThread) modelStep {
+	if me.body != 0 {
+		return atBody
+	}
+	return t.afterLongTick(me)
+}
+
+func (t *turn) handOver() {
+	w := t.me().w
+	switch t.me().step {
+	case atEarly:
+		t.to("comes to its call that blocks", atHandOver)
+		t.do("blocks before that", func(_ *modelState, me *modelThread) { me.step, me.hasBlocked = atEarlyBlocked, true })
+	case atEarlyBlocked:
+		t.to("goes on and comes to its call that blocks", atHandOver)
+	case atHandOver:
+		t.do("announces: looks at the word", func(n *modelState, me *modelThread) {
+			if me.step = atHandOverStopping; n.word != w {
+				me.step = atBody // taken over before
+			}
+		})
+	case atHandOverStopping:
+		t.do("announces: looks whether we are stopping", func(n *modelState, me *modelThread) {
+			if me.step = atHandOverReserve; n.stopping {
+				me.step = atBody
+			}
+		})
+	case atHandOverReserve:
+		t.reserve(func(_ *modelState, me *modelThread) { me.step = atHandOverNote },
+			func(_ *modelState, me *modelThread) { me.step = atBody })
+	case atHandOverNote:
+		t.to("notes the time of its offer", atHandOverSwap)
+	case atHandOverSwap:
+		t.swap("gives the role away", w, w.word().offer(), t.p.has(handOverStores),
+			func(_ *modelState, me *modelThread) { me.step = atHandOverWake },
+			func(_ *modelState, me *modelThread) {
+				if me.step = atHandOverUnreserve; t.p.has(handOverKeeps) {
+					me.step = atBody
+				}
+			})
+	case atHandOverUnreserve:
+		t.do("gives its reservation back", func(n *modelState, me *modelThread) {
+			n.free++
+			if me.step = t.unreserved(me); t.p.watcher && !t.p.has(unreserveForgets) {
+				me.step = atUnreserveWatch
+			}
+		})
+	case atUnreserveWatch:
+		t.wakesWatcher("has given a reservation back", atUnreserveSet, t.unreserved)
+	case atUnreserveSet:
+		t.setsWatcher(atUnreserveWake, t.unreserved)
+	case atUnreserveWake:
+		t.do("wakes the watcher", func(n *modelState, me *modelThread) { n.futexWake(); me.step = t.unreserved(me) })
+	case atHandOverSpare:
+		t.do("looks at the backlog", func(n *modelState, me *modelThread) {
+			if me.step = atHandOverSpareWake; n.backlog[0] == 0 {
+				me.step = atBody
+			}
+		})
+	case atHandOverSpareWake:
+		t.offerWake("writes to offerFd", atBody)
+	case atHandOverWake:
+		t.offerWake("writes to offerFd", atBody)
+	}
+}
+
+// unreserved is where HandOver, or a standby, goes on when it has given its reservation back.
+func (t *turn) unreserved(me *modelThread) modelStep {
+	switch {
+	case me.body == 0:
+		t.tried(me, false)
+		return me.step
+	case t.p.hasSpare() && !t.p.has(unreserveSilent):
+		return atHandOverSpare
+	}
+	return atBody
+}
+
+// body is what is between Enter and Leave, and the bodies that a thread runs alone.
+func (t *turn) body() {
+	s, me := &t.s, t.me()
+	switch me.step {
+	case atBody:
+		t.runs(t.p.bodies[me.body-1])
+	case atBlocked, atComputing:
+		b := t.p.bodies[me.body-1]
+		if s.stopping || s.done&b.needs == b.needs {
+			t.do("goes on with its body, which ends", t.bodyEnds)
+		}
+	case atLeave:
+		t.leave()
+	case atFinishFrom:
+		t.completes("gives its body's result to the shard", func(_ *modelState, me *modelThread) {
+			if me.step = atReturned; me.spare {
+				me.step = atSparePop
+			}
+		})
+	}
+}
+
+func (t *turn) runs(b modelBody) {
+	waits := t.s.done&b.needs != b.needs && !t.s.stopping
+	switch {
+	case b.kind == long && waits:
+		t.to("computes and computes", atComputing)
+	case b.blocks:
+		t.do("blocks", func(_ *modelState, me *modelThread) { me.step, me.hasBlocked = atBlocked, true })
+	}
+	if !waits {
+		t.do("runs its body to the end", t.bodyEnds)
+	}
+}
+
+func (t *turn) bodyEnds(_ *modelState, me *modelThread) {
+	if me.step = atFinishFrom; me.w != 0 {
+		me.step = atLeave
+	}
+}
+
+func (t *turn) leave() {
+	w := t.me().w
+	if t.s.word == w && w.word().thread() != t.i {
+		t.broke("leaves", "a ticket of a head that was replaced was honoured")
+		return
+	}
+	if t.s.word == w || t.p.has(leaveStores) {
+		t.completes("leaves: still head", func(n *modelState, me *modelThread) {
+			n.word = t.p.pack(w.word().withState(running))
+			me.w, me.step = 0, atLoop
+		})
+		return
+	}
+	t.do("leaves: head no more", func(_ *modelState, me *modelThread) { me.w, me.step = 0, atFinishFrom })
+}
+
+// completes is a step with which the thread's body is through.
+func (t *turn) completes(did string, change func(n *modelState, me *modelThread)) {
+	bit := modelBit(t.me().body)
+	if t.s.done&bit != 0 {
+		t.broke(did, "a body completed twice")
+		return
+	}
+	t.do(did, func(n *modelState, me *modelThread) {
+		n.done |= bit
+		me.body, me.hasBlocked = 0, false
+		change(n, me)
+	})
+}
