@@ -1,6 +1,6 @@
 package threadlet
 
-// The model of the ownership protocol: a thread while it runs Loop, as head or in a body that it keeps (role.go, sampling.go).
+// The model of the ownership protocol: a thread while it runs Loop, as head or in a body that it keeps (role.go).
 
 func (t *turn) thread() {
 	switch step := t.me().step; {
@@ -41,10 +41,9 @@ func (t *turn) begin() {
 			return
 		}
 		t.do("begins", func(n *modelState, me *modelThread) {
-			if me.step = atTake; t.me().step == atBeginHead {
-				me.step = atLoop
+			if me.step, me.why = atTake, causeReturn; t.me().step == atBeginHead {
+				me.step, me.why = atLoop, 0
 			}
-			me.why = causeReturn
 		})
 	}
 }
@@ -138,8 +137,6 @@ func (t *turn) setsWatcher(wake modelStep, done func(me *modelThread) modelStep)
 // watched is where Enter goes on when the watcher is awake.
 func (t *turn) watched(me *modelThread) modelStep {
 	switch {
-	case me.body == 0: // a fault
-		return atFree
 	case me.w == 0: // a fault
 		return atEnter
 	case t.p.sampled:
@@ -165,58 +162,6 @@ func (t *turn) entered(me *modelThread) modelStep {
 		return atLongBody
 	}
 	return atBody
-}
-
-// sample is sampling.start and overrun.start, by the head that has entered a body, or by the handler of a tick.
-func (t *turn) sample() {
-	s := &t.s
-	body := uint8(0)
-	if w := t.me().w; w != 0 {
-		body = uint8(w.word().body())
-	}
-	switch t.me().step {
-	case atSampleLook:
-		t.do("looks whether the timer goes", func(_ *modelState, me *modelThread) {
-			if me.step = atSampleSet; s.sample.on {
-				me.step = t.entered(me)
-			}
-		})
-	case atSampleSet:
-		t.do("makes the timer its own to start", func(n *modelState, me *modelThread) {
-			n.sample.on = true
-			if me.step = atSampleTimer; s.sample.on {
-				me.step = t.entered(me)
-			}
-		})
-	case atSampleTimer:
-		t.do("sets the timer", func(n *modelState, me *modelThread) { n.sample.set = true; me.step = t.entered(me) })
-	case atLongBody:
-		t.do("names the body as one that may overrun", func(n *modelState, me *modelThread) { n.longBody, me.step = body, atLongLook })
-	case atLongLook:
-		t.do("looks whether the other timer goes", func(_ *modelState, me *modelThread) {
-			if me.step = atLongSet; s.over.on {
-				me.step = t.longEntered(me)
-			}
-		})
-	case atLongSet:
-		t.do("makes the other timer its own to start", func(n *modelState, me *modelThread) {
-			if n.over.on, me.step = true, atLongSeen; s.over.on {
-				me.step = t.longEntered(me)
-			}
-		})
-	case atLongSeen:
-		t.do("calls the body seen", func(n *modelState, me *modelThread) { n.over.seen, me.step = body, atLongTimer })
-	case atLongTimer:
-		t.do("sets the other timer", func(n *modelState, me *modelThread) { n.over.set = true; me.step = t.longEntered(me) })
-	}
-}
-
-// longEntered is where startTimer returns to: into the body, or to the handler of a tick.
-func (t *turn) longEntered(me *modelThread) modelStep {
-	if me.body != 0 {
-		return atBody
-	}
-	return t.afterLongTick(me)
 }
 
 func (t *turn) handOver() {
@@ -255,39 +200,11 @@ func (t *turn) handOver() {
 	case atHandOverUnreserve:
 		t.do("gives its reservation back", func(n *modelState, me *modelThread) {
 			n.free++
-			if me.step = t.unreserved(me); t.p.watcher && !t.p.has(unreserveForgets) {
-				me.step = atUnreserveWatch
-			}
+			me.step = t.freed(me, !t.p.has(unreserveForgets))
 		})
-	case atUnreserveWatch:
-		t.wakesWatcher("has given a reservation back", atUnreserveSet, t.unreserved)
-	case atUnreserveSet:
-		t.setsWatcher(atUnreserveWake, t.unreserved)
-	case atUnreserveWake:
-		t.do("wakes the watcher", func(n *modelState, me *modelThread) { n.futexWake(); me.step = t.unreserved(me) })
-	case atHandOverSpare:
-		t.do("looks at the backlog", func(n *modelState, me *modelThread) {
-			if me.step = atHandOverSpareWake; n.backlog[0] == 0 {
-				me.step = atBody
-			}
-		})
-	case atHandOverSpareWake:
-		t.offerWake("writes to offerFd", atBody)
 	case atHandOverWake:
 		t.offerWake("writes to offerFd", atBody)
 	}
-}
-
-// unreserved is where HandOver, or a standby, goes on when it has given its reservation back.
-func (t *turn) unreserved(me *modelThread) modelStep {
-	switch {
-	case me.body == 0:
-		t.tried(me, false)
-		return me.step
-	case t.p.hasSpare() && !t.p.has(unreserveSilent):
-		return atHandOverSpare
-	}
-	return atBody
 }
 
 // body is what is between Enter and Leave, and the bodies that a thread runs alone.

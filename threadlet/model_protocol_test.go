@@ -76,7 +76,7 @@ const (
 	homeSilent                              // who comes home does not wake the watcher
 	stopUnannounced                         // Stop wakes the standbys before it says why
 
-	faultsEnd
+	faultsEnd // the first that is none
 )
 
 func (p *protocol) has(f fault) bool { return p.faults&f != 0 }

@@ -7,7 +7,7 @@ var heads = modelSteps(atBeginHead, atLoop, atIdle, atEnter, atOffer,
 	atOfferReserve, atOfferNote, atOfferStore, atPush, atPushFree, atPushStopping, atPop, atEnd, atBook)
 
 // waiters are the steps at which a thread is a waiting standby: counted free unless somebody has reserved it.
-var waiters = modelSteps(atBegin, atSkipped, atTake, atAccept, atHomeWatch, atHomeSet, atHomeWake, atSampled, atAsk, atOverrunLong, atOverrunSeen, atTakeReserve, atTakeSwap,
+var waiters = modelSteps(atBegin, atSkipped, atTake, atAccept, atSampled, atAsk, atOverrunLong, atOverrunSeen, atTakeReserve, atTakeSwap,
 	atTakeUnreserve, atTick, atTickSeen, atTickTimer, atTickOff, atTickAgain, atLongTick, atLongTickLong, atLongTickSeen, atLongTickTimer,
 	atLongTickOff, atLongTickAgain, atLongTickLongAgain, atHasSpare, atSpareReserve, atStopLook,
 	atStopReserve, atWait, atAsleep)
@@ -17,7 +17,7 @@ var reservers = modelSteps(atHandOverNote, atHandOverSwap, atHandOverUnreserve, 
 	atTakeSwap, atTakeUnreserve, watcherNote, watcherClaim, watcherLost)
 
 // wakers are the steps at which a process is about to wake a standby.
-var wakers = modelSteps(atHandOverWake, atHandOverSpare, atHandOverSpareWake, atOfferWake, watcherWrite, watcherLost)
+var wakers = modelSteps(atHandOverWake, atUnreserveSpare, atUnreserveWake, atOfferWake, watcherWrite, watcherLost)
 
 func modelSteps(list ...modelStep) (set [numModelSteps]bool) {
 	for _, s := range list {
@@ -59,7 +59,7 @@ func (p *protocol) counted(s *modelState) string {
 	waiting, promised := 0, 0
 	for i := range p.threads {
 		t := &s.threads[i]
-		shared := t.body == 0 && (t.step >= atSampleLook && t.step <= atLongTimer || t.step >= atUnreserveWatch && t.step <= atUnreserveWake)
+		shared := t.body == 0 && (t.step >= atSampleLook && t.step <= atLongTimer || (t.why != 0 || t.w != 0) && t.step >= atFreedWord && t.step <= atUnreserveWake)
 		if (waiters[t.step] || shared) && !t.taken {
 			waiting++
 		}
@@ -117,7 +117,7 @@ func (p *protocol) attended(s *modelState) string {
 	for i := range p.threads {
 		step := s.threads[i].step
 		awake := waiters[step] && step != atAsleep && step != atSkipped || step >= atSampleLook && step <= atLongTimer ||
-			step >= atUnreserveWatch && step <= atUnreserveWake
+			step >= atFreedWord && step <= atUnreserveWake
 		if awake || wakers[step] || step == atPush || step == atPushFree || step == atPushStopping || step == atPop || s.threads[i].taken {
 			return ""
 		}

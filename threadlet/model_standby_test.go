@@ -1,99 +1,6 @@
 package threadlet
 
-// The model of the ownership protocol: Offer and the driver's backlog, the way home, and standing by (role.go, thread.go, sampling.go,
-// gate.go, and offer in models/threadlet/driver.go).
-
-// hasSpare: this pool has a backlog.
-func (p *protocol) hasSpare() bool {
-	for _, b := range p.bodies {
-		if b.kind == offering {
-			return true
-		}
-	}
-	return false
-}
-
-func (t *turn) offer() {
-	switch t.me().step {
-	case atOffer:
-		t.do("offers: looks whether we are stopping", func(n *modelState, me *modelThread) {
-			if me.step = atOfferReserve; n.stopping {
-				me.step = atPush
-			}
-		})
-	case atOfferReserve:
-		if t.p.has(offerUnreserved) {
-			t.to("offers without a reservation", atOfferNote)
-			return
-		}
-		t.reserve(func(_ *modelState, me *modelThread) { me.step = atOfferNote },
-			func(_ *modelState, me *modelThread) {
-				if me.step = atPush; t.p.has(pushesLast) {
-					me.step = atPushFree
-				}
-			})
-	case atOfferNote:
-		t.to("notes the time of its offer", atOfferStore)
-	case atOfferStore:
-		t.do("stores the word: offered", func(n *modelState, me *modelThread) {
-			n.word, me.step = t.p.pack(n.word.word().offer()), atOfferWake
-		})
-	case atOfferWake:
-		t.offerWake("writes to offerFd", atBody)
-	default:
-		t.push()
-	}
-}
-
-// push is what the driver does when no standby was free.
-func (t *turn) push() {
-	switch t.me().step {
-	case atPush:
-		t.do("adds the body to the backlog", func(n *modelState, me *modelThread) {
-			for i := range n.backlog {
-				if n.backlog[i] == 0 {
-					n.backlog[i] = me.body
-					break
-				}
-			}
-			if me.body, me.step = 0, atPushFree; t.p.has(pushesLast) {
-				me.step = atLoop
-			}
-		})
-	case atPushFree:
-		t.do("looks at free", func(n *modelState, me *modelThread) {
-			switch {
-			case t.p.has(pushesLast) && n.free > 0:
-				me.step = atOffer
-			case t.p.has(pushesLast):
-				me.step = atPush
-			case n.free > 0:
-				me.step = atPushStopping
-			default:
-				me.step = atLoop
-			}
-		})
-	case atPushStopping:
-		t.do("looks whether we are stopping", func(n *modelState, me *modelThread) {
-			if me.step = atPop; n.stopping {
-				me.step = atLoop
-			}
-		})
-	case atPop:
-		t.pop("takes the oldest of the backlog back", atOffer, atLoop)
-	}
-}
-
-// pop takes the oldest body of the backlog and goes on at found, or at none.
-func (t *turn) pop(did string, found, none modelStep) {
-	t.do(did, func(n *modelState, me *modelThread) {
-		if me.step = none; n.backlog[0] != 0 {
-			me.body, me.step = n.backlog[0], found
-			copy(n.backlog[:], n.backlog[1:])
-			n.backlog[modelBodiesMax-1] = 0
-		}
-	})
-}
+// The model of the ownership protocol: the way home, and standing by (thread.go, gate.go).
 
 // returned is run after Loop has returned.
 func (t *turn) returned() {
@@ -125,7 +32,68 @@ func (t *turn) returned() {
 	case atFree:
 		t.do("counts itself free", func(n *modelState, me *modelThread) {
 			n.free++
-			me.why, me.step = causeReturn, atTake
+			me.why = causeReturn
+			me.step = t.freed(me, !t.p.has(homeSilent|homeLooksFirst))
+		})
+	default:
+		t.freeing()
+	}
+}
+
+// freed is where a thread goes on that has counted a standby free: itself, or one that it had reserved. told: the watcher hears of it.
+func (t *turn) freed(me *modelThread, told bool) modelStep {
+	if t.p.watcher && told {
+		return atFreedWord
+	}
+	return t.counted(me)
+}
+
+// counted is where it goes on then.
+func (t *turn) counted(me *modelThread) modelStep {
+	switch {
+	case me.body == 0 && me.why == 0 && me.w == 0: // a fault
+		return atFree
+	case me.body == 0 && me.w == 0:
+		return atTake
+	case t.p.hasSpare() && !t.p.has(unreserveSilent):
+		return atUnreserveSpare
+	}
+	return t.unreserved(me)
+}
+
+// unreserved is where HandOver, or a standby, goes on when it has given its reservation back.
+func (t *turn) unreserved(me *modelThread) modelStep {
+	if me.body == 0 {
+		t.tried(me, false)
+		return me.step
+	}
+	return atBody
+}
+
+func (t *turn) freeing() {
+	switch t.me().step {
+	case atFreedWord:
+		t.do("has counted a standby free: looks at the word", func(n *modelState, me *modelThread) {
+			if me.step = atFreedWatch; n.word.word().state() != inBody {
+				me.step = t.counted(me)
+			}
+		})
+	case atFreedWatch:
+		t.wakesWatcher("has counted a standby free", atFreedSet, t.counted)
+	case atFreedSet:
+		t.setsWatcher(atFreedWake, t.counted)
+	case atFreedWake:
+		t.do("wakes the watcher", func(n *modelState, me *modelThread) { n.futexWake(); me.step = t.counted(me) })
+	case atUnreserveSpare:
+		t.do("looks at the backlog", func(n *modelState, me *modelThread) {
+			if me.step = atUnreserveWake; n.backlog[0] == 0 {
+				me.step = t.unreserved(me)
+			}
+		})
+	case atUnreserveWake:
+		t.wake("writes to offerFd", func(n *modelState) {
+			n.offerReady = true
+			n.threads[t.i].step = t.unreserved(&n.threads[t.i])
 		})
 	}
 }
@@ -134,7 +102,7 @@ func (t *turn) returned() {
 func (t *turn) home(me *modelThread) {
 	switch me.step = atFree; {
 	case t.p.has(homeLooksFirst):
-		me.step = atWatch
+		me.step = atFreedWord
 	case t.p.has(spareBeforeFree) && t.p.hasSpare():
 		me.spare, me.step = true, atSparePop
 	}
@@ -182,9 +150,7 @@ func (t *turn) tryTake() {
 	case atTakeUnreserve:
 		t.do("gives its reservation back", func(n *modelState, me *modelThread) {
 			n.free++
-			if me.step = t.unreserved(me); t.p.watcher && !t.p.has(unreserveForgets) {
-				me.step = atUnreserveWatch
-			}
+			me.step = t.freed(me, !t.p.has(unreserveForgets))
 		})
 	default:
 		t.asks(w)
@@ -206,8 +172,6 @@ func (t *turn) looks() {
 			me.step = atAccept
 		case w.word().state() != inBody:
 			t.tried(me, false)
-		case d == onIdle && me.why&causeReturn != 0 && !t.p.has(homeSilent) && !t.p.has(homeLooksFirst):
-			me.step = atHomeWatch
 		case d == onTick && me.why&causeTick != 0:
 			me.step = atSampled
 		case d == truthful, d == lying, d == onIdle && me.why&causeTick != 0:
@@ -238,15 +202,8 @@ func (p *protocol) hasLong() bool {
 func (t *turn) asks(w packed) {
 	s := &t.s
 	no := func(_ *modelState, me *modelThread) { t.asked(me) }
-	home := func(me *modelThread) modelStep { t.asked(me); return me.step }
 	body := uint8(w.word().body())
 	switch t.me().step {
-	case atHomeWatch:
-		t.wakesWatcher("has come home", atHomeSet, home)
-	case atHomeSet:
-		t.setsWatcher(atHomeWake, home)
-	case atHomeWake:
-		t.do("wakes the watcher", func(n *modelState, me *modelThread) { n.futexWake(); me.step = home(me) })
 	case atSampled:
 		t.do("compares with what the last tick saw", func(n *modelState, me *modelThread) {
 			if n.sampledWord = w; s.sampledWord == w {
@@ -333,85 +290,7 @@ func (t *turn) afterLongTick(me *modelThread) modelStep {
 	return atHasSpare
 }
 
-// tick is Pool.tick.
-func (t *turn) tick() {
-	s, k := &t.s, t.me().w
-	switch t.me().step {
-	case atTick:
-		t.do("handles the tick: looks at the word", func(_ *modelState, me *modelThread) { me.w, me.step = s.word, atTickSeen })
-	case atTickSeen:
-		t.do("notes which body it saw", func(n *modelState, me *modelThread) {
-			n.sample.seen = uint8(k.word().body())
-			if me.step = atTickOff; s.sample.seen != n.sample.seen || k.word().state() == inBody {
-				me.step = atTickTimer
-			}
-		})
-	case atTickTimer:
-		t.do("sets the timer again", func(n *modelState, me *modelThread) { n.sample.set = true; me.step = t.afterTick(me) })
-	case atTickOff:
-		t.do("says that the timer is off", func(n *modelState, me *modelThread) {
-			n.sample.on = false
-			if me.step = atTickAgain; t.p.has(tickOnce) {
-				me.step = t.afterTick(me)
-			}
-		})
-	case atTickAgain:
-		t.do("looks at the word again", func(n *modelState, me *modelThread) {
-			if me.step = atSampleLook; n.word.word().body() == k.word().body() {
-				me.step = t.afterTick(me)
-			}
-		})
-	}
-}
-
-// longTick is Pool.overrunTick.
-func (t *turn) longTick() {
-	s, body := &t.s, uint8(0)
-	if w := t.me().w; w != 0 {
-		body = uint8(w.word().body())
-	}
-	isIn := s.word.word().state() == inBody
-	switch t.me().step {
-	case atLongTick:
-		t.do("handles the other tick: looks at the word", func(_ *modelState, me *modelThread) {
-			if me.w, me.step = s.word, atLongTickOff; isIn {
-				me.step = atLongTickLong
-			}
-		})
-	case atLongTickLong:
-		t.do("looks whether the body may overrun", func(_ *modelState, me *modelThread) {
-			if me.step = atLongTickSeen; s.longBody != body {
-				me.step = atLongTickOff
-			}
-		})
-	case atLongTickSeen:
-		t.do("calls the body seen", func(n *modelState, me *modelThread) { n.over.seen, me.step = body, atLongTickTimer })
-	case atLongTickTimer:
-		t.do("sets the other timer again", func(n *modelState, me *modelThread) { n.over.set = true; me.step = t.afterLongTick(me) })
-	case atLongTickOff:
-		t.do("says that the other timer is off", func(n *modelState, me *modelThread) {
-			n.over.on = false
-			if me.step = atLongTickAgain; t.p.has(longTickOnce) {
-				me.step = t.afterLongTick(me)
-			}
-		})
-	case atLongTickAgain:
-		t.do("looks at the word again", func(_ *modelState, me *modelThread) {
-			if me.w, me.step = s.word, atLongTickLongAgain; !isIn {
-				me.step = t.afterLongTick(me)
-			}
-		})
-	case atLongTickLongAgain:
-		t.do("looks again whether the body may overrun", func(_ *modelState, me *modelThread) {
-			if me.step = atLongLook; s.longBody != body {
-				me.step = t.afterLongTick(me)
-			}
-		})
-	}
-}
-
 func (t *turn) standBy() {
-	s := &t.s
 	switch t.me().step {
 	case atHasSpare:
 		t.do("looks at the backlog", func(n *modelState, me *modelThread) {
@@ -451,8 +330,6 @@ func (t *turn) standBy() {
 			})
 	case atWait:
 		t.wait()
-	case atAsleep:
-		_ = s // until woken
 	}
 }
 

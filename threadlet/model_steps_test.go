@@ -37,11 +37,6 @@ const (
 	atHandOverNote // offeredAtNs
 	atHandOverSwap
 	atHandOverUnreserve // free
-	atUnreserveWatch    // command
-	atUnreserveSet
-	atUnreserveWake // the futex
-	atHandOverSpare // HasSpare
-	atHandOverSpareWake
 	atHandOverWake
 
 	atBody
@@ -67,15 +62,18 @@ const (
 	atEndStop
 	atEndWake
 	atFree
+	atFreedWord  // the idle detector's freed, of whoever has counted a standby free: word
+	atFreedWatch // command
+	atFreedSet
+	atFreedWake      // the futex
+	atUnreserveSpare // HasSpare
+	atUnreserveWake
 
 	// standBy.
 	atTake // tryTake: word
 	atAccept
 	atBook
-	atHomeWatch // the idle detector's blocked: command
-	atHomeSet
-	atHomeWake // the futex
-	atSampled  // the timer detector: seen
+	atSampled // the timer detector: seen
 	atAsk
 	atOverrunLong // overrun.has
 	atOverrunSeen
@@ -143,15 +141,14 @@ var modelStepNames = [numModelSteps]string{
 	atEarly:     "body", atEarlyBlocked: "BLOCKED",
 	atHandOver: "HandOver", atHandOverStopping: "HandOver.stopping?", atHandOverReserve: "HandOver.reserve",
 	atHandOverNote: "HandOver.note", atHandOverSwap: "HandOver.cas", atHandOverUnreserve: "HandOver.unreserve",
-	atUnreserveWatch: "unreserve.command?", atUnreserveSet: "unreserve.watch", atUnreserveWake: "unreserve.wake",
-	atHandOverSpare: "unreserve.spare?", atHandOverSpareWake: "unreserve.wake", atHandOverWake: "HandOver.wake",
+	atFreedWord: "freed.word?", atFreedWatch: "freed.command?", atFreedSet: "freed.watch", atFreedWake: "freed.wake",
+	atUnreserveSpare: "unreserve.spare?", atUnreserveWake: "unreserve.wake", atHandOverWake: "HandOver.wake",
 	atBody: "body", atBlocked: "BLOCKED", atComputing: "COMPUTING", atLeave: "Leave",
 	atFinishFrom: "FinishFrom",
 	atOffer:      "Offer.stopping?", atOfferReserve: "Offer.reserve", atOfferNote: "Offer.note",
 	atOfferStore: "Offer.store", atOfferWake: "Offer.wake", atPush: "push", atPushFree: "push.free?", atPushStopping: "push.stopping?", atPop: "pop",
 	atReturned: "Loop returned", atEnd: "end.cas", atEndStop: "end.stop", atEndWake: "end.wake", atFree: "home.free",
-	atTake: "tryTake", atAccept: "accept.cas", atBook: "book", atHomeWatch: "home.command?", atHomeSet: "home.watch",
-	atHomeWake: "home.wake", atSampled: "ask.seen", atAsk: "ask", atOverrunLong: "overruns.long?",
+	atTake: "tryTake", atAccept: "accept.cas", atBook: "book", atSampled: "ask.seen", atAsk: "ask", atOverrunLong: "overruns.long?",
 	atOverrunSeen: "overruns.seen?", atTakeReserve: "take.reserve", atTakeSwap: "take.cas", atTakeUnreserve: "take.unreserve",
 	atTick: "tick", atTickSeen: "tick.seen", atTickTimer: "tick.timer", atTickOff: "tick.off", atTickAgain: "tick.again?",
 	atLongTick: "overrunTick", atLongTickLong: "overrunTick.long?", atLongTickSeen: "overrunTick.seen", atLongTickTimer: "overrunTick.timer",

@@ -147,20 +147,35 @@ func (d *Driver) run(y *srt.Syslet) (kept bool) {
 		d.shard.Finish(y)
 		return true
 	}
-	ticket := d.enter(y)
-	// Deferred, as a call may end its goroutine (runtime.Goexit).
-	defer func() {
-		if kept = d.pool.Leave(ticket); kept {
-			op, _ := y.Last()
-			d.shard.BodyRan(y, op, 0)
-			d.goOn(y)
-		} else {
-			d.shard.FinishFrom(y)
-		}
-	}()
+	if y.CallsGo() {
+		return d.runCalls(y)
+	}
+	ticket := d.pool.Enter()
 	// From here to Leave the thread may lose the shard: it touches y and the pool only.
 	d.runBody(y, ticket)
+	return d.leave(y, ticket)
+}
+
+// runCalls is run for a program with Go functions in it: they may compute for
+// long, and they may end their goroutine (runtime.Goexit), so that only a
+// deferred call is sure to be made.
+func (d *Driver) runCalls(y *srt.Syslet) (kept bool) {
+	ticket := d.pool.EnterLong()
+	defer func() { kept = d.leave(y, ticket) }()
+	d.runBody(y, ticket)
 	return false
+}
+
+// leave ends the body of y.
+func (d *Driver) leave(y *srt.Syslet, ticket threadlet.Ticket) (kept bool) {
+	if !d.pool.Leave(ticket) {
+		d.shard.FinishFrom(y)
+		return false
+	}
+	op, _ := y.Last()
+	d.shard.BodyRan(y, op, 0)
+	d.goOn(y)
+	return true
 }
 
 // goOn finishes y, or goes on with it if it has not ended.
@@ -170,16 +185,6 @@ func (d *Driver) goOn(y *srt.Syslet) {
 	}
 }
 
-// enter begins a body. A Go function may compute for long, a system call does not.
-func (d *Driver) enter(y *srt.Syslet) threadlet.Ticket {
-	for i := y.PC(); i < len(y.Ops); i++ {
-		if y.Ops[i].Code == srt.OpCall {
-			return d.pool.EnterLong()
-		}
-	}
-	return d.pool.Enter()
-}
-
 // runBody makes the calls of y one after another: those that the strategy tries
 // are tried and, if refused, announced; any other is just made, and the detector
 // sees to it. Once the shard is lost nothing needs to be tried. An op that waits
@@ -187,14 +192,11 @@ func (d *Driver) enter(y *srt.Syslet) threadlet.Ticket {
 func (d *Driver) runBody(y *srt.Syslet, ticket threadlet.Ticket) {
 	for first := true; y.Op() != nil && (first || !waits.ForOthers(y.Op())); first = false {
 		owned := d.pool.Owns(ticket)
-		if owned && d.tries(y.Op()) {
-			if y.RunNonblocking() {
-				return
-			}
-			if d.announces(y.Op()) {
-				d.pool.HandOver(ticket) // at the bound it says no, and the call is made all the same
-				owned = true            // what follows is what it was announced for
-			}
+		if owned && !first && d.tries(y.Op()) && (y.RunNonblocking() || waits.ForOthers(y.Op())) { // the first was tried before
+			return
+		}
+		if owned && d.announces(y, y.Op()) {
+			d.pool.HandOver(ticket) // at the bound it says no, and the call is made all the same
 		}
 		op := y.PC()
 		res := y.Exec()
@@ -294,7 +296,7 @@ func (d *Driver) Submit(y *srt.Syslet) srt.Outcome {
 		return srt.Completed
 	}
 	y.Slot = mayBlock
-	if d.announces(y.Op()) {
+	if d.announces(y, y.Op()) {
 		y.Slot = willBlock
 	}
 	d.bodies = append(d.bodies, y)

@@ -13,13 +13,13 @@ func (d *Driver) tries(op *srt.Op) bool {
 	return d.strategy != srt.StrategyDetect || !op.HasNonblockingForm()
 }
 
-// announces says whether op, which was not done without blocking, is to be
-// announced: its form was just refused, or it waits for a device or the clock
-// by definition.
-func (d *Driver) announces(op *srt.Op) bool {
+// announces says whether op, at which y stands and which was not done without
+// blocking, is to be announced: its form was just refused, and not because this
+// file knows no such form; or it waits for a device or the clock by definition.
+func (d *Driver) announces(y *srt.Syslet, op *srt.Op) bool {
 	switch {
 	case d.announceAll || op.Flags&(srt.Async|srt.Direct) != 0 || op.Code == srt.OpSleep:
 		return true
 	}
-	return d.strategy != srt.StrategyDetect && op.HasNonblockingForm()
+	return d.strategy != srt.StrategyDetect && op.HasNonblockingForm() && !y.Formless()
 }
