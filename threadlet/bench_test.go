@@ -117,6 +117,8 @@ func (r *relay) report(b *testing.B) {
 	b.ReportMetric(float64(len(r.latencies))/float64(b.N), "taken/op")
 	stats := r.pool.Stats()
 	b.ReportMetric(float64(stats.FalseAlarms)/float64(b.N), "false/op")
+	b.ReportMetric(float64(stats.Takeovers[BySwitch])/float64(b.N), "by-alarm/op")
+	b.ReportMetric(float64(stats.Misses())/float64(b.N), "missed/op")
 	if own := stats.LatencyNs[r.ownReason()]; own.Count() > 0 {
 		b.ReportMetric(float64(own.QuantileNs(0.5)), "own-p50-ns") // from the kernel's switch-out to the claim
 	}

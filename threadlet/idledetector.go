@@ -14,18 +14,28 @@ import (
 // idleDetector has a watcher on the head's processor that gets to run when nobody else wants it; see watcher.go.
 //
 // Where others do want it the watcher starves, and the backstop finds the block: a standby that looks at the head's state every
-// millisecond. From then on, and for as long as it goes on like this, standbys come with an alarm, the perf event of the
-// switch detector, where that is permitted; it costs an interrupt per block and needs no idle moment.
+// millisecond. When that happens again and again, standbys come with an alarm for a while: the perf event of the switch detector, where
+// that is permitted. It costs each block an interrupt, and needs no idle moment.
 type idleDetector struct {
 	timerDetector // how a standby looks
 	watcher       watch
-	clk           *clock
+	pool          *Pool
 	// starvedUntilNs is until when the watcher is not relied upon. Atomic because any standby may be the one that took over.
 	starvedUntilNs atomic.Int64
+	// Blocks that the backstop found since firstMissNs, and claims of the watcher until then. Written by the standby that has
+	// just taken over, one at a time.
+	firstMissNs atomic.Int64
+	misses      atomic.Uint64
+	claims      atomic.Uint64
 }
 
-// starvedNs is for how long a starved watcher is not relied upon.
-const starvedNs = 1_000_000_000
+// So many misses within missesNs, and more than claims, make a starved watcher, which is not relied upon for starvedNs. (A tick may
+// come upon a block that the watcher is just about to see.)
+const (
+	missesMax = 3
+	missesNs  = 100_000_000
+	starvedNs = 300_000_000
+)
 
 func idleDetectors() []detector { return []detector{&idleDetector{}} }
 
@@ -69,7 +79,7 @@ func (d *idleDetector) start(p *Pool) error {
 	if err != nil {
 		return err
 	}
-	d.clk = &p.clk
+	d.pool = p
 	w := &d.watcher
 	w.word, w.free, w.one, w.wakeFd = &p.word, &p.free, 1, int32(p.gate.offerFd)
 	p.command = &w.command
@@ -121,7 +131,7 @@ func (d *idleDetector) starves() bool {
 	if until == 0 {
 		return false
 	}
-	if d.clk.nowNs() < until {
+	if d.pool.clk.nowNs() < until {
 		return true
 	}
 	d.starvedUntilNs.CompareAndSwap(until, 0)
@@ -139,11 +149,19 @@ func (d *idleDetector) blocked(t *thread, _ word, why causes) (int64, bool) {
 
 func (d *idleDetector) claimedAtNs() int64 { return d.watcher.claimedAt.Nano() }
 
-// reason is asked only when not the watcher has claimed: it is starved.
+// reason is asked only when not the watcher has claimed.
 func (d *idleDetector) reason(_ *thread, why causes) Reason {
-	d.starvedUntilNs.Store(d.clk.nowNs() + starvedNs)
 	if why&causeAlarm != 0 {
 		return BySwitch
+	}
+	nowNs := d.pool.clk.nowNs()
+	if nowNs-d.firstMissNs.Load() > missesNs {
+		d.firstMissNs.Store(nowNs)
+		d.misses.Store(0)
+		d.claims.Store(d.pool.count.takeovers[ByIdle].Load())
+	}
+	if n := d.misses.Add(1); n >= missesMax && n > d.pool.count.takeovers[ByIdle].Load()-d.claims.Load() {
+		d.starvedUntilNs.Store(nowNs + starvedNs)
 	}
 	return ByBackstop
 }

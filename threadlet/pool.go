@@ -30,7 +30,7 @@ type Config struct {
 	Overrun time.Duration
 	// Spare, if set, runs work that needs a thread but not the head role: what the loop would have offered when no standby was
 	// free. A standby calls it; it runs what there is, may block, and returns. HasSpare says whether there is any. Both are called on
-	// any thread of the pool. Who adds work looks at Free afterwards.
+	// any thread of the pool. Who adds work looks at Free afterwards. What is left when the pool ends is not run.
 	Spare    func()
 	HasSpare func() bool
 }
