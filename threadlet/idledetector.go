@@ -20,6 +20,7 @@ type idleDetector struct {
 	timerDetector // how a standby looks
 	watcher       watch
 	pool          *Pool
+	ticks         tickClock
 	// starvedUntilNs is until when the watcher is not relied upon. Atomic because any standby may be the one that took over.
 	starvedUntilNs atomic.Int64
 	// Blocks that the backstop found since firstMissNs, and claims of the watcher until then. Written by the standby that has
@@ -80,6 +81,7 @@ func (d *idleDetector) start(p *Pool) error {
 		return err
 	}
 	d.pool = p
+	d.ticks = tickClock{sinceTicks: ticks(), sinceNs: p.clk.nowNs()}
 	w := &d.watcher
 	w.word, w.free, w.one, w.wakeFd = &p.word, &p.free, 1, int32(p.gate.offerFd)
 	p.command = &w.command
@@ -147,7 +149,9 @@ func (d *idleDetector) blocked(t *thread, _ word, why causes) (int64, bool) {
 	return 0, t.sleeps()
 }
 
-func (d *idleDetector) claimedAtNs() int64 { return d.watcher.claimedAt.Nano() }
+func (d *idleDetector) claimedAtNs() int64 {
+	return d.ticks.ns(d.watcher.claimedTicks, ticks(), d.pool.clk.nowNs())
+}
 
 // reason is asked only when not the watcher has claimed.
 func (d *idleDetector) reason(_ *thread, why causes) Reason {

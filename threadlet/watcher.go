@@ -37,8 +37,8 @@ type watch struct {
 	// free once more, and to stop for good. Who has changed word or free looks at command afterwards: one of the two sees
 	// the other. It is the futex that the watcher sleeps on.
 	command atomic.Uint32
-	// claimedAt is when the head that was claimed was seen blocked. Written before the claim, read by who accepts it.
-	claimedAt unix.Timespec
+	// claimedTicks is when the head that was claimed was seen blocked. Written before the claim, read by who accepts it.
+	claimedTicks uint64
 	// tid is the kernel's: stored before the thread runs, cleared with a futex wake when it is gone (CLONE_CHILD_CLEARTID).
 	tid atomic.Uint32
 	// stack is not used. It is there so that the thread does not share another's.
@@ -55,8 +55,6 @@ const (
 	futexWakePrivate = 1 | 128
 	futexWaitPrivate = 0 | 128
 
-	clockMonotonic = unix.CLOCK_MONOTONIC
-
 	cloneFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 		unix.CLONE_SYSVSEM | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
 )
@@ -64,6 +62,20 @@ const (
 // cloneWatcher starts the watcher of w; the thread inherits class, processors and blocked signals. Negative: an errno. Not
 // noescape: w must not be on a stack, which may move.
 func cloneWatcher(w *watch, stackTop uintptr) (tid int64)
+
+// ticks reads the processor's counter of time: a system call for the clock would cost the watcher as much as the claim.
+func ticks() uint64
+
+// tickClock makes nanoseconds of ticks by what both have gone since it was made.
+type tickClock struct {
+	sinceTicks uint64
+	sinceNs    int64
+}
+
+func (c *tickClock) ns(at, nowTicks uint64, nowNs int64) int64 {
+	perTick := float64(nowNs-c.sinceNs) / float64(nowTicks-c.sinceTicks)
+	return nowNs - int64(float64(nowTicks-at)*perTick)
+}
 
 // start runs the watcher on cpu, asleep until wake. Errors name what the kernel refused.
 func (w *watch) start(cpu int, name string) error {

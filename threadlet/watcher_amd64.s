@@ -7,7 +7,6 @@
 #define SYS_sched_yield 24
 #define SYS_clone 56
 #define SYS_exit 60
-#define SYS_clock_gettime 228
 #define SYS_futex 202
 
 // func cloneWatcher(w *watch, stackTop uintptr) (tid int64)
@@ -25,9 +24,6 @@ TEXT ·cloneWatcher(SB), NOSPLIT, $0-24
 	MOVQ AX, tid+16(FP)
 	RET
 
-yield:
-	MOVQ $SYS_sched_yield, AX
-	SYSCALL
 look:
 	MOVL watch_command(R12), AX
 	CMPL AX, $const_commandStop
@@ -57,10 +53,10 @@ reserve:
 	LOCK
 	CMPXCHGL CX, (BX)
 	JNE  reserve
-	MOVQ $const_clockMonotonic, DI
-	LEAQ watch_claimedAt(R12), SI
-	MOVQ $SYS_clock_gettime, AX
-	SYSCALL
+	RDTSC
+	SHLQ $32, DX
+	ORQ  DX, AX
+	MOVQ AX, watch_claimedTicks(R12)
 
 	// Claim: next epoch, state claimed, if the word is what it was.
 	MOVQ R14, CX
@@ -85,8 +81,8 @@ wakeup:
 	LEAQ watch_one(R12), SI
 	MOVQ $8, DX
 	MOVQ $SYS_write, AX
-	SYSCALL
-	JMP  yield
+	SYSCALL                    // the standby has the processor now
+	JMP  look
 
 nap:
 	// No body, or no standby: sleep. Who begins a body, or comes home, looks at the command afterwards, so say it and then look at
@@ -122,3 +118,11 @@ exit:
 	MOVQ $SYS_exit, AX
 	SYSCALL
 	INT  $3
+
+// func ticks() uint64
+TEXT ·ticks(SB), NOSPLIT, $0-8
+	RDTSC
+	SHLQ $32, DX
+	ORQ  DX, AX
+	MOVQ AX, ret+0(FP)
+	RET

@@ -6,7 +6,6 @@
 #define SYS_write 64
 #define SYS_exit 93
 #define SYS_futex 98
-#define SYS_clock_gettime 113
 #define SYS_sched_yield 124
 #define SYS_clone 220
 
@@ -25,9 +24,6 @@ TEXT ·cloneWatcher(SB), NOSPLIT, $0-24
 	MOVD R0, tid+16(FP)
 	RET
 
-yield:
-	MOVD $SYS_sched_yield, R8
-	SVC
 look:
 	MOVD $watch_command, R9
 	ADD  R19, R9, R9
@@ -58,11 +54,8 @@ reserve:
 	SUBW $1, R0, R0
 	STLXRW R0, (R12), R1
 	CBNZW R1, reserve
-	MOVD $const_clockMonotonic, R0
-	MOVD $watch_claimedAt, R1
-	ADD  R19, R1, R1
-	MOVD $SYS_clock_gettime, R8
-	SVC
+	MRS  CNTVCT_EL0, R0
+	MOVD R0, watch_claimedTicks(R19)
 
 	// Claim: next epoch, state claimed, if the word is what it was.
 	MOVD $(1<<const_epochShift), R1
@@ -85,8 +78,8 @@ wakeup:
 	ADD  R19, R1, R1
 	MOVD $8, R2
 	MOVD $SYS_write, R8
-	SVC
-	B    yield
+	SVC                        // the standby has the processor now
+	B    look
 lost:
 	// The head came back. The reservation is given back; work may have been set aside meanwhile for want of one, so a
 	// standby is woken all the same (Pool.unreserve).
@@ -141,3 +134,9 @@ exit:
 	MOVD $SYS_exit, R8
 	SVC
 	BRK
+
+// func ticks() uint64
+TEXT ·ticks(SB), NOSPLIT, $0-8
+	MRS  CNTVCT_EL0, R0
+	MOVD R0, ret+0(FP)
+	RET

@@ -52,7 +52,7 @@ func TestWatcherClaims(t *testing.T) {
 	w := word(0).withThread(1)
 	w = w | epochMask // the next epoch wraps around and must leave the body alone
 	w = w.enter()
-	before := newClock()
+	before := ticks()
 	f.owner.Store(uint64(w))
 	f.wake()
 	for f.owner.Load() == uint64(w) {
@@ -61,7 +61,8 @@ func TestWatcherClaims(t *testing.T) {
 	f.settle()
 	require.Equal(t, w.claim(), word(f.owner.Load()))
 	require.EqualValues(t, 2, f.standby.Load())
-	require.InDelta(t, before.nowNs(), f.claimedAt.Nano(), 60e9)
+	require.Greater(t, f.claimedTicks, before)
+	require.Less(t, f.claimedTicks, ticks())
 	require.Equal(t, 1, f.wakes())
 }
 
@@ -106,4 +107,13 @@ func TestWatcherSleepsAtTheBound(t *testing.T) {
 	}
 	f.settle()
 	require.Equal(t, w.claim(), word(f.owner.Load()))
+}
+
+func TestTickClock(t *testing.T) {
+	clk := newClock()
+	c := tickClock{sinceTicks: ticks(), sinceNs: clk.nowNs()}
+	sleepNs(20_000_000)
+	at, atNs := ticks(), clk.nowNs()
+	sleepNs(1_000_000)
+	require.InDelta(t, atNs, c.ns(at, ticks(), clk.nowNs()), 500_000)
 }
