@@ -69,15 +69,26 @@
 // (timerdetector.go): only the timed look, through /proc. explicit: HandOver and Offer alone. Another one is a file with a detector
 // and a line in candidates.
 //
-// What they take from the block to the next head in its loop, bound to one of two virtual processors (AMD EPYC, Linux 6.18;
-// BenchmarkTakeover, BenchmarkBusyHead, BenchmarkOneOfHundredBlocks; median and p99 in us):
+// From just before the call that blocks to the next head in its loop, pool bound to one of two virtual processors (AMD EPYC, Linux 6.18;
+// BenchmarkTakeover, quiet; median and p99 in us, for a read and a nanosleep), then what a loop of requests of 1 us keeps of its
+// rate when 1 in 100 blocks for 300 us (BenchmarkOneOfHundredBlocks; waiting each block out keeps 0.19), and what the
+// detector costs a head that never blocks (BenchmarkBusyHead):
 //
-//	FIGURES
+//	            announced    read       nanosleep    keeps   costs
+//	idle        4.1    8     6.5   14    15    125   0.79    3 %
+//	switch      5.2   12    15.6   42    20    113   0.59    1 %
+//	timer                   1060 1140                0.20    1 %
+//	explicit    3.5    5                                     0
 //
-// A wake-up by perf (switch, and idle where others want the processor) costs 11 us here: it is an interrupt to the own
-// processor, which leaves the virtual machine. Tried and dropped: SCHED_BATCH for standbys, so that a woken one does
-// not disturb a head that was merely preempted: it waited 2.5 ms beside others' busy threads; a short time slice (dress.go) does
-// better. Disabling the perf event around idle waits instead of pausing its output: 1.8 us against 0.7.
+// In a virtual machine the timer of a nanosleep is half of its figure, and a wake-up by perf (switch, and idle where others want the
+// processor) costs 11 us: it is an interrupt to the own processor. A perf event on a thread makes each of its switches
+// dearer, by 2 us, also while its output is paused: the first form of idle read the head's perf ring and was dropped for that.
+// Beside busy threads of others idle notices by alarm (20 us) and, until it has seen that it starves, by the backstop (1 ms).
+//
+// Tried and dropped: SCHED_BATCH for standbys. What comes home then waits until the head blocks and takes over on the spot, so
+// that the loop above keeps 0.82; but a standby that is woken by a timer, because a body overruns or the watcher starves, waits
+// for up to 4 ms as well. A short time slice (dress.go) does better there. Disabling the perf event around idle waits instead of
+// pausing its output: 1.8 us against 0.7.
 //
 // # Living with Go
 //
