@@ -60,6 +60,21 @@ func PreferThread() (restore func()) {
 	return func() { _ = setSlice(before, 0) }
 }
 
+// DeferThread makes the calling, locked thread one that does not push another off
+// its CPU when it wakes, but waits until that sleeps or has used up its slice: a
+// helper that the loop has just woken, while it has other work. SCHED_BATCH, which
+// keeps the nice value and needs no privilege (sched_setscheduler(2)). restore
+// gives the thread back as it was.
+func DeferThread() (restore func()) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil || before.Policy != unix.SCHED_NORMAL {
+		return func() {}
+	}
+	set := func(policy uint32) { _ = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: policy, Nice: before.Nice}, 0) }
+	set(unix.SCHED_BATCH)
+	return func() { set(unix.SCHED_NORMAL) }
+}
+
 // setSlice gives the calling thread a time slice, 0 for the default, and keeps
 // its class and nice value.
 func setSlice(like *unix.SchedAttr, d time.Duration) error {

@@ -94,8 +94,8 @@ func (d *Driver) open() (err error) {
 		d.wakefd = -1
 		return fmt.Errorf("cannot make an eventfd: %w", err)
 	}
-	d.helpers, err = helper.Open(d.shard, o.Helpers, isRingOp)
-	return err
+	d.helpers = helper.Open(d.shard, o.Helpers, isRingOp)
+	return nil
 }
 
 // Run runs the loop on one locked thread.

@@ -38,10 +38,7 @@ func New(s *srt.Shard) (srt.Driver, error) {
 	if s.Options().Files == srt.FilesInline {
 		return d, nil
 	}
-	if d.helpers, err = helper.Open(s, s.Options().Helpers, waits.ForOthers); err != nil {
-		p.Close()
-		return nil, err
-	}
+	d.helpers = helper.Open(s, s.Options().Helpers, waits.ForOthers)
 	return d, nil
 }
 

@@ -5,6 +5,7 @@ package helper
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -21,13 +22,15 @@ type Pool struct {
 	shard *srt.Shard
 	// stopsAt tells a helper to give the syslet back to the loop before this op.
 	stopsAt func(op *srt.Op) bool
-	efd     int
 	wg      sync.WaitGroup
 
 	work *queue.Queue
-	// waiting helpers have looked at the ring after they counted themselves, so
+	// waiting helpers have looked at the queue after they counted themselves, so
 	// a producer that then sees none need not wake any.
 	waiting atomic.Int32
+	// posted is the futex that they wait on; it grows with each wake-up. One wakes
+	// one: the readers of an eventfd would all be woken.
+	posted  atomic.Uint32
 	stopped atomic.Bool
 
 	// Wakes counts the system calls that woke helpers. On the head only.
@@ -35,17 +38,13 @@ type Pool struct {
 }
 
 // Open starts threads helpers for s. stopsAt may be nil.
-func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) (*Pool, error) {
-	efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE)
-	if err != nil {
-		return nil, fmt.Errorf("helper: cannot make an eventfd: %w", err)
-	}
-	p := &Pool{shard: s, stopsAt: stopsAt, efd: efd, work: queue.New(s)}
+func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) *Pool {
+	p := &Pool{shard: s, stopsAt: stopsAt, work: queue.New(s)}
 	p.wg.Add(threads)
 	for i := range threads {
 		go p.help(fmt.Sprintf("helper%d-%d", s.Index(), i))
 	}
-	return p, nil
+	return p
 }
 
 // Give queues y. There is always room: Options.MaxInFlight bounds what is in
@@ -58,9 +57,16 @@ func (p *Pool) Give(y *srt.Syslet) {
 	}
 }
 
-func (p *Pool) post(n uint64) {
-	// An eventfd's write blocks only at 2^64-2, so raw is safe.
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.efd), uintptr(unsafe.Pointer(&n)), 8)
+// futex(2); x/sys does not name them.
+const (
+	futexWaitPrivate = 0 | 128
+	futexWakePrivate = 1 | 128
+)
+
+// post wakes up to n helpers. Raw: it does not block.
+func (p *Pool) post(n int) {
+	p.posted.Add(1)
+	_, _, _ = unix.RawSyscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWakePrivate, uintptr(n))
 }
 
 func (p *Pool) help(name string) {
@@ -69,6 +75,8 @@ func (p *Pool) help(name string) {
 	defer runtime.UnlockOSThread()
 	srt.NameThread(name)
 	defer srt.NameThread("go")
+	// A helper that the loop has just woken must not push the loop off their CPU.
+	defer srt.DeferThread()()
 	var y *srt.Syslet
 	defer func() {
 		if y != nil { // a call in it ended this goroutine: another takes its place
@@ -94,11 +102,11 @@ func (p *Pool) help(name string) {
 func (p *Pool) wait() {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
+	posted := p.posted.Load()
 	if !p.work.Empty() || p.stopped.Load() {
 		return
 	}
-	var n [8]byte
-	_, _, _ = unix.Syscall(unix.SYS_READ, uintptr(p.efd), uintptr(unsafe.Pointer(&n)), 8)
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWaitPrivate, uintptr(posted), 0, 0, 0)
 }
 
 func (p *Pool) run(y *srt.Syslet) {
@@ -119,7 +127,6 @@ func (p *Pool) run(y *srt.Syslet) {
 // when nothing is in flight, or means to wait for it.
 func (p *Pool) Close() {
 	p.stopped.Store(true)
-	p.post(1 << 20)
+	p.post(math.MaxInt32)
 	p.wg.Wait()
-	_ = unix.Close(p.efd)
 }
