@@ -1,0 +1,5 @@
+//go:build poll_opt
+
+package main
+
+const gnetPollOpt = true
