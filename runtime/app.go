@@ -45,6 +45,13 @@ type Receiver interface {
 // lost. The shard runs on until all its operations and messages are done.
 type Stopper interface{ Stop(s *Shard) }
 
+// HalfCloser is an App that can go on with a connection whose peer has ended its
+// stream in good order but may still read: to send an answer that is not ready yet.
+// goOn true keeps it open until the App closes it, or Options.IdleTimeout does;
+// otherwise it is closed with ErrPeerClosed after its output is sent, as without a
+// HalfCloser. Nothing more is received either way.
+type HalfCloser interface{ PeerEnded(c *Conn) (goOn bool) }
+
 // AcceptFilter is an App that can refuse a connection before it is opened.
 // It is called after the runtime's own limits.
 type AcceptFilter interface{ Accept(s *Shard, c *Conn) bool }

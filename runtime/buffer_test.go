@@ -33,7 +33,7 @@ func TestUnreadAgainstModel(t *testing.T) {
 				model.Next(n)
 			}
 			require.Equal(t, model.Len(), u.len(), "seed %d", seed)
-			require.True(t, bytes.Equal(model.Bytes(), u.b), "seed %d", seed)
+			require.True(t, bytes.Equal(model.Bytes(), u.bytes()), "seed %d", seed)
 			if u.len() == 0 && u.c != nil {
 				t.Fatalf("seed %d: an empty buffer keeps its chunk", seed)
 			}
@@ -58,7 +58,7 @@ func TestOutputAgainstModel(t *testing.T) {
 				model.Write(p)
 			case 1:
 				p := randomBytes(r, 1+r.IntN(100))
-				o.writeBlock(NewBlock(p))
+				o.writeBlock(&pool, NewBlock(p))
 				model.Write(p)
 			case 2:
 				c := &Conn{out: o}
@@ -77,9 +77,9 @@ func TestOutputAgainstModel(t *testing.T) {
 			require.Equal(t, model.Len(), o.bytes, "seed %d", seed)
 		}
 		c := &Conn{out: o}
-		require.True(t, bytes.Equal(model.Bytes(), bytes.Join(c.Output(make([][]byte, 0, len(o.segs))), nil)), "seed %d", seed)
+		require.True(t, bytes.Equal(model.Bytes(), bytes.Join(c.Output(make([][]byte, 0, 1000)), nil)), "seed %d", seed)
 		o.release(&pool)
-		require.Zero(t, o.bytes)
+		require.Zero(t, o)
 	}
 }
 
@@ -89,31 +89,110 @@ func TestOutputLongQueueIsLinear(t *testing.T) {
 	var o output
 	block := NewBlock([]byte("x"))
 	for range 1 << 10 {
-		o.writeBlock(block)
+		o.writeBlock(&pool, block)
 	}
 	for range 1 << 12 {
 		o.sent(&pool, 1)
-		o.writeBlock(block)
+		o.writeBlock(&pool, block)
 	}
 	require.Equal(t, 1<<10, o.bytes)
-	require.LessOrEqual(t, cap(o.segs), 1<<13, "sent segments pile up")
-	require.GreaterOrEqual(t, cap(o.segs), 3<<9, "without room to spare every push moves the queue")
+	require.LessOrEqual(t, cap(o.q.segs), 1<<13, "sent segments pile up")
+	require.GreaterOrEqual(t, cap(o.q.segs), 3<<9, "without room to spare every push moves the queue")
 }
 
 func TestPoolReusesAndBounds(t *testing.T) {
 	var pool bufferPool
-	a := pool.take(10)
-	require.Len(t, a.b, smallChunk)
-	pool.put(a)
-	require.Same(t, a, pool.take(smallChunk))
-	big := pool.take(smallChunk + 1)
-	require.Len(t, big.b, largeChunk)
-	pool.put(big)
-	require.Same(t, big, pool.take(10*largeChunk))
-	for range poolKeep/largeChunk + 5 {
-		pool.put(&chunk{b: make([]byte, largeChunk)})
+	for _, size := range []int{tinyChunk, smallChunk, largeChunk} {
+		c := pool.take(size)
+		require.Len(t, c.b, size)
+		pool.put(c)
+		require.Same(t, c, pool.take(size))
 	}
-	require.Equal(t, poolKeep/largeChunk, pool.largeKept)
+	big := pool.take(10 * largeChunk)
+	require.Len(t, big.b, largeChunk)
+	for range poolKeep/largeChunk + 5 {
+		pool.put(&chunk{b: make([]byte, largeChunk), class: largeClass})
+	}
+	require.Equal(t, poolKeep/largeChunk, pool.levels[largeClass].kept)
+}
+
+// What was needed in the last period stays, the rest goes, a part at a time.
+func TestPoolIsTrimmed(t *testing.T) {
+	var pool bufferPool
+	use := func(n int) {
+		var cs []*chunk
+		var os []*output
+		for range n {
+			o := &output{}
+			o.writeBlock(&pool, NewBlock([]byte("x")))
+			cs, os = append(cs, pool.take(smallChunk)), append(os, o)
+		}
+		for i := range n {
+			pool.put(cs[i])
+			os[i].release(&pool)
+		}
+	}
+	kept := func() [2]int { return [2]int{pool.levels[smallClass].kept, pool.queuesLevel.kept} }
+	use(10)
+	require.False(t, pool.ample)
+	use(1000)
+	require.True(t, pool.ample)
+	require.Equal(t, trimEvery, pool.trim(), "all were needed just now")
+	require.Equal(t, [2]int{1000, 1000}, kept())
+	use(700)
+	for pool.trim() == trimSoon {
+	}
+	require.Equal(t, [2]int{700, 700}, kept())
+	require.True(t, pool.ample)
+	require.Equal(t, trimSoon, pool.trim())
+	require.Equal(t, 1400-trimMost, pool.levels[smallClass].kept+pool.queuesLevel.kept)
+	for pool.ample {
+		pool.trim()
+	}
+	require.Equal(t, [2]int{poolClasses[smallClass].least, queuesLeast}, kept())
+	n := 0
+	for c := pool.chunks[smallClass]; c != nil; c = c.next {
+		n++
+	}
+	require.Equal(t, poolClasses[smallClass].least, n)
+}
+
+// A queue that is empty keeps nothing alive, whatever it held.
+func TestEmptyQueueHoldsNothing(t *testing.T) {
+	var pool bufferPool
+	for _, n := range []int{1, 2, 5, 100} {
+		var o output
+		for range n {
+			o.writeBlock(&pool, NewBlock([]byte("x")))
+			o.write(&pool, []byte("y"))
+		}
+		q := o.q
+		o.sent(&pool, 2*n)
+		require.Nil(t, o.q)
+		for _, s := range append(q.few[:], q.segs[:cap(q.segs)]...) {
+			require.Zero(t, s)
+		}
+	}
+}
+
+// Small writes of a turn make one segment, but bytes that a driver was shown stay.
+func TestSmallWritesAreOneSegment(t *testing.T) {
+	var pool bufferPool
+	c := &Conn{}
+	p := bytes.Repeat([]byte("p"), 100)
+	for range 30 {
+		c.out.write(&pool, p)
+	}
+	require.Len(t, c.Output(make([][]byte, 0, 9)), 1)
+	require.Equal(t, 1, pool.levels[tinyClass].kept)
+	c.out.sent(&pool, 3000)
+	c.out.write(&pool, p)
+	shown := c.Output(make([][]byte, 0, 9))
+	c.out.write(&pool, bytes.Repeat(p, 3))
+	now := c.Output(make([][]byte, 0, 9))
+	require.Len(t, now, 2)
+	require.Same(t, &shown[0][0], &now[0][0])
+	require.Equal(t, bytes.Repeat(p, 4), bytes.Join(now, nil))
 }
 
 func TestWriteAllocs(t *testing.T) {

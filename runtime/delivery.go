@@ -16,9 +16,9 @@ func (s *Shard) Accepted(fd int, remote netip.AddrPort) *Conn {
 		s.Stats.RefusedConns++
 		return nil
 	}
-	c := s.takeSlot()
-	c.id, c.fd, c.remote = makeConnID(s.index, c.slot, c.gen), fd, remote
-	c.heardNs = s.nowNs
+	c := s.conns.take(s)
+	c.fd, c.addr, c.port = int32(fd), remote.Addr(), remote.Port()
+	c.sinceNs = s.nowNs
 	s.open++
 	if s.filter != nil && !s.mayAccept(c) {
 		s.unopen(c)
@@ -30,9 +30,7 @@ func (s *Shard) Accepted(fd int, remote netip.AddrPort) *Conn {
 		return nil
 	}
 	s.Stats.Accepted++
-	if s.opts.IdleTimeout > 0 {
-		s.armSweep()
-	}
+	s.armSweep()
 	s.calling(cbOpened)
 	s.app.Opened(c)
 	if s.called() {
@@ -54,27 +52,16 @@ func (s *Shard) mayAccept(c *Conn) bool {
 func (s *Shard) unopen(c *Conn) {
 	s.Stats.RefusedConns++
 	s.open--
-	s.forgetAddr(c.remote.Addr())
+	s.forgetAddr(c.addr)
 	c.state, c.fd = connDetached, -1
 	s.recycleIfDone(c)
-}
-
-func (s *Shard) takeSlot() *Conn {
-	if n := len(s.freeSlots); n > 0 {
-		slot := s.freeSlots[n-1]
-		s.freeSlots = s.freeSlots[:n-1]
-		return s.conns[slot]
-	}
-	c := &Conn{shard: s, slot: len(s.conns), gen: 1, fd: -1}
-	s.conns = append(s.conns, c)
-	return c
 }
 
 // ConnAt gives the connection in slot if its generation is that of id, also
 // when the App has let go of it; otherwise nil.
 func (s *Shard) ConnAt(id ConnID) *Conn {
-	if slot := id.Slot(); slot < len(s.conns) {
-		if c := s.conns[slot]; c.id == id && c.state != connFree && c.state != connDetached {
+	if slot := id.Slot(); slot < s.conns.n {
+		if c := s.conns.at(slot); c.id == id && c.state != connFree && c.state != connDetached {
 			return c
 		}
 	}
@@ -87,7 +74,7 @@ func (s *Shard) Received(c *Conn, p []byte) {
 	if c.state != connOpen {
 		return // lingering: dropped
 	}
-	c.heardNs = s.nowNs
+	c.sinceNs = s.nowNs
 	if c.in.len() > 0 {
 		c.in.append(&s.buffers, p)
 		s.showUnread(c)
@@ -101,7 +88,7 @@ func (s *Shard) Received(c *Conn, p []byte) {
 }
 
 func (s *Shard) showUnread(c *Conn) {
-	n := s.show(c, c.in.b)
+	n := s.show(c, c.in.bytes())
 	if c.state == connOpen {
 		if n > 0 {
 			c.in.consume(&s.buffers, n)
@@ -127,15 +114,29 @@ func (s *Shard) show(c *Conn, p []byte) int {
 func (s *Shard) ReceivedEnd(c *Conn) {
 	switch c.state {
 	case connOpen:
+		if c.peerEnded {
+			return // the App knows, and goes on
+		}
 		c.peerEnded = true
 		s.rereadAll() // what the App has asked to see again, it still sees
+		if c.state == connOpen && s.half != nil && s.goesOn(c) {
+			return
+		}
 		s.drain(c, ErrPeerClosed)
 	case connLingering:
-		s.closing--
 		s.detach(c)
 	case connDraining:
 		c.peerEnded = true
 	}
+}
+
+func (s *Shard) goesOn(c *Conn) bool {
+	s.calling(cbData)
+	on := s.half.PeerEnded(c)
+	if s.called() {
+		s.bookCalled(cbData, 0)
+	}
+	return on
 }
 
 // Failed says that the connection is broken.
@@ -145,7 +146,6 @@ func (s *Shard) Failed(c *Conn, err error) {
 		s.leaveOpen(c, err)
 		s.detach(c)
 	case connDraining, connLingering:
-		s.closing--
 		s.detach(c)
 	}
 }
@@ -154,12 +154,25 @@ func (s *Shard) Failed(c *Conn, err error) {
 // memory is free again.
 func (s *Shard) Sent(c *Conn, n int) {
 	s.Stats.BytesOut += uint64(n)
+	if n > 0 && c.HasFiles() {
+		c.progress()
+	}
 	c.out.sent(&s.buffers, n)
 	if c.paused != 0 {
 		c.relieve()
 	}
 	if c.state == connDraining {
 		s.finishOutput(c)
+	}
+}
+
+// progress begins the time anew after which c is given up.
+func (c *Conn) progress() {
+	switch c.state {
+	case connOpen:
+		c.sinceNs = c.shard.nowNs
+	case connDraining:
+		c.sinceNs = c.shard.nowNs + int64(c.shard.opts.LingerTimeout)
 	}
 }
 

@@ -17,9 +17,8 @@ func (s *Shard) drain(c *Conn, reason error) {
 	}
 	s.leaveOpen(c, reason)
 	c.state = connDraining
-	c.deadlineNs = s.nowNs + int64(s.opts.LingerTimeout)
-	s.closing++
-	s.armSweep()
+	c.sinceNs = s.nowNs + int64(s.opts.LingerTimeout)
+	s.closes(c)
 	c.resume(c.paused) // a paused connection would not notice its peer's end
 	if c.out.bytes == 0 {
 		c.markDirty() // finished by the turn's flush, not inside a callback
@@ -40,31 +39,35 @@ func (s *Shard) abort(c *Conn, reason error) {
 
 func (s *Shard) giveUp(c *Conn) {
 	s.reset(c)
-	s.closing--
 	s.detach(c)
 }
 
 func (s *Shard) reset(c *Conn) {
 	// Cannot fail in a way that matters: at worst the peer sees an orderly end.
-	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	_ = unix.SetsockoptLinger(c.Fd(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	s.Stats.SysCtl++
+}
+
+// ended is a connection whose Closed is due.
+type ended struct {
+	c      *Conn
+	reason error
 }
 
 // leaveOpen takes c away from the App, which hears of it soon.
 func (s *Shard) leaveOpen(c *Conn, reason error) {
-	c.reason = reason
 	s.countClose(reason)
 	c.ending = true
-	s.ending = append(s.ending, c)
+	s.ending = append(s.ending, ended{c, reason})
 }
 
 // sayClosed calls Closed for all that left open. Closed may end others.
 func (s *Shard) sayClosed() {
 	for i := 0; i < len(s.ending); i++ {
-		c := s.ending[i]
+		c, reason := s.ending[i].c, s.ending[i].reason
 		c.in.release(&s.buffers) // not earlier: a Data callback may look at it still
 		s.calling(cbClosed)
-		s.app.Closed(c, c.reason)
+		s.app.Closed(c, reason)
 		if s.called() {
 			s.bookCalled(cbClosed, 0)
 		}
@@ -83,14 +86,13 @@ func (s *Shard) finishOutput(c *Conn) {
 		return
 	}
 	if c.peerEnded {
-		s.closing--
 		s.detach(c)
 		return
 	}
 	// Not close(2) yet: unread input would turn into a reset that can overtake
 	// our last bytes.
 	c.state = connLingering
-	c.deadlineNs = min(c.deadlineNs, s.nowNs+lingerNs)
+	c.sinceNs = min(c.sinceNs, s.nowNs+lingerNs)
 	s.drv.CloseWrite(c)
 }
 
@@ -100,7 +102,7 @@ const lingerNs = int64(1e9)
 func (s *Shard) detach(c *Conn) {
 	c.state = connDetached
 	s.open--
-	s.forgetAddr(c.remote.Addr())
+	s.forgetAddr(c.addr)
 	s.drv.Detach(c)
 }
 
@@ -117,7 +119,5 @@ func (s *Shard) recycleIfDone(c *Conn) {
 	if c.fd >= 0 || c.ending || c.dirty {
 		return
 	}
-	slot, gen := c.slot, c.gen+1
-	*c = Conn{shard: s, slot: slot, gen: gen, fd: -1, out: output{segs: c.out.segs}}
-	s.freeSlots = append(s.freeSlots, int32(slot))
+	s.conns.put(c)
 }

@@ -13,6 +13,7 @@ var (
 	ErrUnsentLimit   = errors.New("runtime: too many unsent bytes (Options.MaxUnsent)")
 	ErrIdle          = errors.New("runtime: connection was idle for too long (Options.IdleTimeout)")
 	ErrLinger        = errors.New("runtime: peer did not take the last bytes in time (Options.LingerTimeout)")
+	ErrFileShort     = errors.New("runtime: file is shorter than the range of it that was queued (Conn.WriteFile)")
 	ErrBadSyslet     = errors.New("runtime: bad syslet")
 	ErrBadOption     = errors.New("runtime: bad option")
 	ErrStopTimeout   = errors.New("runtime: shutdown gave up waiting")

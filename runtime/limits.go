@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // What happens at the limits of Options.
@@ -13,7 +14,7 @@ func (c *Conn) admit(n int) error {
 		return ErrConnClosed
 	}
 	s, limit := c.shard, c.shard.opts.MaxUnsent
-	if c.out.bytes+n <= limit {
+	if c.out.copied()+n <= limit {
 		return nil
 	}
 	switch s.opts.UnsentPolicy {
@@ -27,7 +28,7 @@ func (c *Conn) admit(n int) error {
 		}
 		// What one callback may answer is bounded by what one read brings, so
 		// twice the limit is reached only by output that reading does not cause.
-		if c.out.bytes+n <= 2*limit {
+		if c.out.copied()+n <= 2*limit {
 			return nil
 		}
 	}
@@ -37,8 +38,12 @@ func (c *Conn) admit(n int) error {
 
 // relieve resumes reading when enough has been sent.
 func (c *Conn) relieve() {
-	if c.paused&pausedByUnsent != 0 && c.out.bytes <= c.shard.opts.MaxUnsent/2 {
+	if c.paused&pausedByUnsent != 0 && c.out.copied() <= c.shard.opts.MaxUnsent/2 {
 		c.resume(pausedByUnsent)
+	}
+	if c.paused&pausedUntilSent != 0 && c.out.bytes == 0 {
+		c.resume(pausedUntilSent)
+		c.Reread()
 	}
 }
 
@@ -100,40 +105,74 @@ func (s *Shard) countClose(reason error) {
 	}
 }
 
-// sweep gives up connections that have been idle or closing for too long. It
-// looks at every slot: four times per timeout, which is cheap beside the
-// alternative, a timer touched by every message.
+const (
+	// sweepSlots bounds the slots that are looked at in a turn, so that a table of
+	// any size delays nobody.
+	sweepSlots = 4096
+	// closersEvery is how often the deadlines of closing connections are looked at.
+	closersEvery = 250 * time.Millisecond
+)
+
+// sweep ends connections that have been idle for too long. It gets round four
+// times per timeout, a part of the slots at a time, which is cheap beside the
+// alternative: a timer touched by every message.
 func (s *Shard) sweep() {
 	idle := int64(s.opts.IdleTimeout)
-	for _, c := range s.conns {
-		switch c.state {
-		case connOpen:
-			if idle > 0 && s.nowNs-c.heardNs >= idle {
-				s.drain(c, ErrIdle)
-			}
-		case connDraining, connLingering:
-			if s.nowNs >= c.deadlineNs {
-				s.Stats.LingerTimeouts++
-				s.giveUp(c)
-			}
+	until := min(s.swept+sweepSlots, s.conns.n)
+	for slot := s.swept; slot < until; slot++ {
+		if c := s.conns.at(slot); c.state == connOpen && s.nowNs-c.sinceNs >= idle {
+			s.drain(c, ErrIdle)
 		}
+	}
+	if s.swept = until; until == s.conns.n {
+		s.swept = 0
 	}
 	s.armSweep()
 }
 
-// sweepEvery is how often a closing connection's deadline is looked at.
-const sweepEveryNs = int64(250e6)
-
 func (s *Shard) armSweep() {
-	every := sweepEveryNs
-	switch {
-	case s.closing > 0:
-	case s.opts.IdleTimeout > 0 && s.open > 0:
-		every = max(int64(s.opts.IdleTimeout)/4, 1e6)
-	default:
+	if s.opts.IdleTimeout == 0 || s.open == 0 || s.sweeper.Armed() {
 		return
 	}
-	if !s.sweeper.Armed() || s.sweeper.dueNs > s.nowNs+every {
-		s.Arm(s.sweeper, durationNs(every))
+	parts := (s.conns.n + sweepSlots - 1) / sweepSlots
+	s.Arm(s.sweeper, max(s.opts.IdleTimeout/time.Duration(4*parts), time.Millisecond))
+}
+
+// giveUpClosers gives up connections that have been closing for too long.
+func (s *Shard) giveUpClosers() {
+	keep := s.closers[:0]
+	for _, id := range s.closers {
+		c := s.ConnAt(id)
+		switch {
+		case c == nil: // has ended
+		case s.nowNs < c.sinceNs:
+			keep = append(keep, id)
+		default:
+			s.Stats.LingerTimeouts++
+			if c.state == connDraining {
+				s.giveUp(c)
+			} else { // without a reset: the kernel may have megabytes to send yet
+				s.detach(c)
+			}
+		}
+	}
+	s.closers = keep
+	if len(keep) > 0 {
+		s.Arm(s.giveUpTimer, closersEvery)
+	}
+}
+
+// closes has c's deadline looked at.
+func (s *Shard) closes(c *Conn) {
+	s.closers = append(s.closers, c.id)
+	if !s.giveUpTimer.Armed() {
+		s.Arm(s.giveUpTimer, closersEvery)
+	}
+}
+
+// trim gives memory back that the shard's buffers have not needed for a while.
+func (s *Shard) trim() {
+	if after := s.buffers.trim(); s.buffers.ample {
+		s.Arm(s.trimmer, after)
 	}
 }

@@ -3,7 +3,9 @@ package runtime
 import "sync/atomic"
 
 // Message is what shards send each other. Kind and the numbers are the App's.
-// What Block and Ref point to must be immutable, or handed over for good.
+// What Block and Ref point to must be immutable, or handed over for good. A Block
+// of Shard.TakeBlock is the receiver's own when it arrives, until App.Message has
+// returned; longer if the App holds it (Block.Hold).
 type Message struct {
 	Kind    uint32
 	A, B, C uint64
@@ -61,6 +63,9 @@ func (r *mailRing) pop(m *Message) bool {
 	return true
 }
 
+// full counts what is there to pop. The consumer's.
+func (r *mailRing) full() int { return int(r.tail.Load() - r.head.Load()) }
+
 // empty is asked by the consumer.
 func (r *mailRing) empty() bool { return r.head.Load() == r.tail.Load() }
 
@@ -108,6 +113,24 @@ func newMatrix(shards, slots int) matrix {
 // later turn, in the order of posting. Queued, or Busy at Options.MailboxBacklog.
 // On the shard only.
 func (s *Shard) Post(to int, m *Message) Outcome {
+	if b := m.Block; b != nil && b.home != nil {
+		return s.postShared(to, m)
+	}
+	return s.post(to, m)
+}
+
+// postShared posts m with a block that is the receiver's.
+func (s *Shard) postShared(to int, m *Message) Outcome {
+	letter := *m
+	letter.Block = s.share(m.Block, s.server.shards[to])
+	out := s.post(to, &letter)
+	if out == Busy {
+		s.unshare(letter.Block)
+	}
+	return out
+}
+
+func (s *Shard) post(to int, m *Message) Outcome {
 	r := &s.mail[s.index][to]
 	if r.waiting() > 0 || !r.push(m) {
 		if r.waiting() >= s.opts.MailboxBacklog {
@@ -138,19 +161,23 @@ func (s *Shard) sendMail() {
 	}
 }
 
-// takeMail delivers messages, at most one ring's worth from each sender, so
-// that two shards that answer each other cannot keep one of them here for ever.
+// takeMail delivers the messages that are there now, so that two shards that answer
+// each other, or one that writes to itself, cannot keep a shard here.
 func (s *Shard) takeMail() {
 	for from := range s.mail {
 		r := &s.mail[from][s.index]
-		for n := len(r.slots); n > 0 && r.pop(&s.letter); n-- {
+		for n := r.full(); n > 0 && r.pop(&s.letter); n-- {
 			s.Stats.MailReceived++
+			b := s.letter.Block // the App may change the letter
 			if s.receiver != nil {
 				s.calling(cbMessage)
 				s.receiver.Message(s, from, &s.letter)
 				if s.called() {
 					s.bookCalled(cbMessage, 0)
 				}
+			}
+			if b != nil {
+				b.Release()
 			}
 		}
 	}

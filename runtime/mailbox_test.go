@@ -129,3 +129,24 @@ func BenchmarkMailbox(b *testing.B) {
 		s.takeMail()
 	}
 }
+
+// writesOn answers each message with another one, to itself.
+type writesOn struct{ mailApp }
+
+func (a *writesOn) Message(s *Shard, from int, m *Message) {
+	a.mailApp.Message(s, from, m)
+	s.Post(from, m)
+}
+
+// What a message's receiver posts comes in a later turn: a shard that writes to
+// itself must not stay with its mail.
+func TestMailToItself(t *testing.T) {
+	s := bareShard(t, Options{MailboxSlots: 64})
+	app := &writesOn{mailApp{got: make([]uint64, 0, 100)}}
+	s.receiver = app
+	require.Equal(t, Queued, s.Post(0, &Message{}))
+	for turn := range 5 {
+		s.takeMail()
+		require.Len(t, app.got, turn+1)
+	}
+}

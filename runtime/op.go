@@ -146,6 +146,11 @@ func Openat(dir Arg, path []byte, flags, mode int) Op {
 	return Op{Code: OpOpenat, Args: [6]Arg{dir, Imm(int64(flags | unix.O_CLOEXEC)), Imm(int64(mode))}, Path: path}
 }
 
+// Resolve makes an Openat obey the RESOLVE_* flags of openat2(2) (Linux 5.6), such
+// as RESOLVE_BENEATH; mode must be 0 unless the file may be created. A rename
+// meanwhile can make it fail with -EAGAIN: try again.
+func (o Op) Resolve(flags int) Op { o.Args[3] = Imm(int64(flags)); return o }
+
 // Close closes fd.
 func Close(fd Arg) Op { return Op{Code: OpClose, Args: [6]Arg{fd}} }
 

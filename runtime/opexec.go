@@ -25,13 +25,10 @@ import (
 // iovec is the kernel's struct iovec.
 type iovec struct{ base, len uintptr }
 
-// The kernel's struct open_how.
-type openHow struct{ flags, mode, resolve uint64 }
-
 // scratch is what the call that runs now points to beside the op's own buffers.
 type scratch struct {
 	iov     iovec
-	how     openHow
+	how     unix.OpenHow
 	poll    unix.PollFd
 	until   unix.Timespec
 	offsets [2]int64
@@ -61,6 +58,10 @@ func (y *Syslet) plain(op *Op) (nr, a, b, c, d, e, f uintptr) {
 	a, b, c, d = uintptr(y.Value(op.Args[0])), uintptr(y.Value(op.Args[1])), uintptr(y.Value(op.Args[2])), uintptr(y.Value(op.Args[3]))
 	switch op.Code {
 	case OpOpenat:
+		if d != 0 {
+			how := y.OpenHow(op)
+			return unix.SYS_OPENAT2, a, addr(op.Path), uintptr(unsafe.Pointer(how)), unsafe.Sizeof(*how), 0, 0
+		}
 		return unix.SYS_OPENAT, a, addr(op.Path), b, c, 0, 0
 	case OpClose:
 		return unix.SYS_CLOSE, a, 0, 0, 0, 0, 0
@@ -106,6 +107,18 @@ func (y *Syslet) plain(op *Op) (nr, a, b, c, d, e, f uintptr) {
 	return noCall, 0, 0, 0, 0, 0, 0
 }
 
+// OpenHow is the argument of openat2(2) for an Openat that Resolve was added to, or
+// nil. It is the syslet's, and good while op is the current one; for drivers.
+func (y *Syslet) OpenHow(op *Op) *unix.OpenHow {
+	resolve := y.Value(op.Args[3])
+	if resolve == 0 {
+		return nil
+	}
+	how := &y.scratch.how
+	*how = unix.OpenHow{Flags: uint64(y.Value(op.Args[1])) | unix.O_LARGEFILE, Mode: uint64(y.Value(op.Args[2])), Resolve: uint64(resolve)}
+	return how
+}
+
 // offset is splice's argument for an offset: its address, or 0 for the
 // descriptor's own position.
 func (y *Syslet) offset(i int, off uintptr) uintptr {
@@ -138,10 +151,20 @@ func (y *Syslet) Exec() (res int64) {
 			return y.compute(op)
 		}
 		y.calls++
+		if op.surelyBlocks() {
+			r, errno := BlockingSyscall6(nr, a, b, c, d, e, f)
+			res, done = y.settle(op, r, errno)
+			continue
+		}
 		r, _, errno := unix.Syscall6(nr, a, b, c, d, e, f)
 		res, done = y.settle(op, r, errno)
 	}
 	return res
+}
+
+// surelyBlocks says that the op waits for a device, or that its maker says it blocks.
+func (o *Op) surelyBlocks() bool {
+	return o.Flags&(Direct|Async) != 0 || o.Code == OpFsync || o.Code == OpFdatasync
 }
 
 // afterCall is deferred: a call may have panicked or ended its goroutine.

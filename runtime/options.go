@@ -9,7 +9,8 @@ import (
 // Every limit is explicit; what happens at a limit is a Policy with a counter
 // in Stats.
 type Options struct {
-	// Listen is the TCP address, host:port; port 0 takes a free one.
+	// Listen is the TCP address, host:port; port 0 takes a free one. Empty: the
+	// server has no socket, and its App works from Start, timers and messages.
 	Listen string
 	// Backlog of each listening socket. Default 4096.
 	Backlog int
@@ -23,7 +24,8 @@ type Options struct {
 	// the App consumes (Conn.Reread).
 	MaxUnread    int
 	UnreadPolicy Policy
-	// MaxUnsent bounds the unsent bytes of a connection. Default 4 MiB.
+	// MaxUnsent bounds the unsent bytes of a connection, without those of files.
+	// Default 4 MiB.
 	// UnsentPolicy may be any: PolicyPause reads no more from that connection
 	// until half has been sent, and closes it at twice the limit.
 	MaxUnsent    int
@@ -38,7 +40,7 @@ type Options struct {
 	// a precision of a quarter of it. Default: never.
 	IdleTimeout time.Duration
 	// LingerTimeout bounds how long a closing connection may take to send its
-	// last bytes. Default 5s.
+	// last bytes. Default 5s. Of either, see Conn.WriteFile.
 	LingerTimeout time.Duration
 	// TickInterval between calls of Ticker.Tick. Default 150ms.
 	TickInterval time.Duration
@@ -80,6 +82,9 @@ type Options struct {
 	// power of two; RingBufferBytes the size of each. Default 1024 of 4096.
 	RingBuffers     int
 	RingBufferBytes int
+
+	// Ring: what the model iouring makes use of.
+	Ring RingOptions
 
 	// OnTurn, if set, is called on the shard after each turn that did work,
 	// with the number of App callbacks for data since the shard began: a place
@@ -161,5 +166,5 @@ func (o *Options) check() error {
 	case o.Helpers < 1 || o.Standbys < 1:
 		return bad("Helpers %d and Standbys %d must be positive", o.Helpers, o.Standbys)
 	}
-	return nil
+	return o.Ring.check()
 }

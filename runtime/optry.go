@@ -45,9 +45,9 @@ func (y *Syslet) nonblocking(op *Op) (nr, a, b, c, d, e, f uintptr) {
 			return nr, a, b, c, d, e, f
 		}
 	case OpOpenat:
-		if c&openNotCached == 0 {
+		if flags := y.Value(op.Args[1]); flags&openNotCached == 0 {
 			how := &y.scratch.how
-			*how = openHow{flags: uint64(c) | unix.O_LARGEFILE, resolve: resolveCached}
+			*how = unix.OpenHow{Flags: uint64(flags) | unix.O_LARGEFILE, Resolve: uint64(y.Value(op.Args[3])) | resolveCached}
 			return unix.SYS_OPENAT2, a, b, uintptr(unsafe.Pointer(how)), unsafe.Sizeof(*how), 0, 0
 		}
 	case OpPread, OpPwrite:

@@ -75,12 +75,16 @@ func (v *Server) Start(newApp func(s *Shard) (App, error)) error {
 	return nil
 }
 
-// openSockets gives a listening socket per shard; none on a Host.
+// openSockets gives a listening socket per shard; none on a Host, or without an
+// address.
 func (v *Server) openSockets() (fds []int, err error) {
 	if v.host != nil {
 		return nil, nil
 	}
 	RaiseProcs(2*v.opts.Shards + 2)
+	if v.opts.Listen == "" {
+		return nil, nil
+	}
 	fds, v.addr, err = listen(v.opts.Listen, v.opts.Shards, v.opts.Backlog)
 	return fds, err
 }
@@ -111,6 +115,8 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 	for i := range v.shards {
 		s := &Shard{server: v, opts: &v.opts, index: i, listenFd: -1, mail: mail, mailTo: make([]bool, v.opts.Shards)}
 		s.sweeper = NewTimer((*Shard).sweep)
+		s.giveUpTimer = NewTimer((*Shard).giveUpClosers)
+		s.trimmer = NewTimer((*Shard).trim)
 		s.block.init(&v.opts, v.host != nil)
 		if v.opts.MaxConnsPerAddr > 0 {
 			s.perAddr = map[netip.Addr]int{}
@@ -126,6 +132,7 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 		s.receiver, _ = app.(Receiver)
 		s.ticker, _ = app.(Ticker)
 		s.filter, _ = app.(AcceptFilter)
+		s.half, _ = app.(HalfCloser)
 	}
 	for i, s := range v.shards {
 		drv, err := v.factory(s)
@@ -141,11 +148,17 @@ func (v *Server) makeShards(newApp func(s *Shard) (App, error)) error {
 	return nil
 }
 
-// listenAll has each shard listen, on the shard, and waits for all.
+// listenAll has each shard listen, on the shard, and waits for all: then they run.
 func (v *Server) listenAll() error {
 	errs := make(chan error, 2*len(v.shards))
 	for _, s := range v.shards {
-		s.Do(func(s *Shard) { errs <- s.drv.Listen(s.listenFd) })
+		s.Do(func(s *Shard) {
+			if s.listenFd < 0 && v.host == nil {
+				errs <- nil
+				return
+			}
+			errs <- s.drv.Listen(s.listenFd)
+		})
 	}
 	var all []error
 	for range v.shards {
@@ -161,7 +174,7 @@ func (v *Server) listenAll() error {
 	return errors.Join(all...)
 }
 
-// Addr is the address that the server listens on.
+// Addr is the address that the server listens on; nil if it does not listen.
 func (v *Server) Addr() net.Addr { return v.addr }
 
 // Options are the server's, with defaults filled in.
@@ -325,8 +338,8 @@ func (v *Server) end() error {
 // cutOff ends the loop and whatever connections are left.
 func (s *Shard) cutOff() {
 	s.quit = true
-	for _, c := range s.conns {
-		s.abort(c, ErrShutdown)
+	for slot := range s.conns.n {
+		s.abort(s.conns.at(slot), ErrShutdown)
 	}
 	s.sayClosed()
 }
@@ -334,7 +347,8 @@ func (s *Shard) cutOff() {
 func (s *Shard) closeAllConns() {
 	s.stopping = true
 	s.drv.StopListening()
-	for _, c := range s.conns {
+	for slot := range s.conns.n {
+		c := s.conns.at(slot)
 		if c.state == connOpen {
 			s.drain(c, ErrShutdown)
 		}
@@ -342,7 +356,8 @@ func (s *Shard) closeAllConns() {
 }
 
 func (s *Shard) stopApp() {
-	for _, c := range s.conns {
+	for slot := range s.conns.n {
+		c := s.conns.at(slot)
 		if c.state == connDraining || c.state == connLingering {
 			s.giveUp(c)
 		}

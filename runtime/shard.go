@@ -22,6 +22,7 @@ type Shard struct {
 	receiver Receiver // app, if it is one
 	ticker   Ticker
 	filter   AcceptFilter
+	half     HalfCloser
 
 	nowNs    int64 // the turn's clock, read once
 	wokeNs   int64 // when the wait before this turn's work ended
@@ -31,19 +32,24 @@ type Shard struct {
 	quit     bool // Loop is to return
 	listenFd int  // the shard's listening socket, or -1
 
-	conns     []*Conn // by slot
-	freeSlots []int32
-	open      int // connections not yet detached
-	closing   int // of them, draining or lingering
+	conns     connSlots
+	open      int      // connections not yet detached
+	closers   []ConnID // of them, those that drain or linger; and some that have ended since
 	perAddr   map[netip.Addr]int
 	dirty     []*Conn  // have output to flush
 	flushing  []*Conn  // scratch of flush
-	ending    []*Conn  // have left open; Closed is due
+	ending    []ended  // have left open; Closed is due
 	reread    []ConnID // want Data again
 	rereading []ConnID
 	buffers   bufferPool
+	trimmer   *Timer
+	blockPool blockPool
+	fetching  fetching
 	timers    timerHeap
 	sweeper   *Timer
+	swept     int // conns[:swept] have been looked at in this round of sweep
+	// giveUpTimer is armed while there are closers.
+	giveUpTimer *Timer
 
 	block headBlocks
 
@@ -94,6 +100,9 @@ var epoch = time.Now()
 
 func nanotime() int64 { return int64(time.Since(epoch)) }
 
+// Nanotime is the clock of NowNs, read now; for drivers.
+func Nanotime() int64 { return nanotime() }
+
 func (s *Shard) clock() int64 {
 	if s.server.host != nil {
 		return s.server.host.NowNs()
@@ -109,8 +118,8 @@ func (s *Shard) NowNs() int64 { return s.nowNs }
 
 // Conn is the connection of that name, or nil if it is gone. On the shard only.
 func (s *Shard) Conn(id ConnID) *Conn {
-	if slot := id.Slot(); id.Shard() == s.index && slot < len(s.conns) {
-		if c := s.conns[slot]; c.id == id && c.state == connOpen {
+	if slot := id.Slot(); id.Shard() == s.index && slot < s.conns.n {
+		if c := s.conns.at(slot); c.id == id && c.state == connOpen {
 			return c
 		}
 	}
@@ -278,6 +287,9 @@ func (s *Shard) EndTurn() {
 	s.rereadAll()
 	s.sayClosed()
 	s.flush()
+	if s.buffers.ample && !s.trimmer.Armed() {
+		s.Arm(s.trimmer, trimEvery)
+	}
 	s.sendMail()
 	if s.opts.OnTurn != nil {
 		s.calling(cbOnTurn)

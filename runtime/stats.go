@@ -26,6 +26,7 @@ type Stats struct {
 	Conns          uint64 // gauge
 
 	BytesIn, BytesOut uint64
+	Fetches           uint64 // windows of queued files that had to be read from disk first
 
 	OpsSubmitted uint64 // syslets and threadlets
 	OpsCompleted uint64 // of them, at once, without a completion

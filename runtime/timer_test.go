@@ -17,6 +17,7 @@ func bareShard(t testing.TB, o Options) *Shard {
 	v := &Server{opts: o}
 	s := &Shard{server: v, opts: &v.opts, mail: newMatrix(o.Shards, o.MailboxSlots), mailTo: make([]bool, o.Shards)}
 	s.sweeper = NewTimer((*Shard).sweep)
+	s.giveUpTimer, s.trimmer = NewTimer((*Shard).giveUpClosers), NewTimer((*Shard).trim)
 	s.block.init(&v.opts, true) // not hosted, but no watcher runs
 	v.shards = []*Shard{s}
 	return s

@@ -111,7 +111,7 @@ func (g *gate) wait(t *thread) causes {
 	events := &t.events
 	t.numEvents = 0
 	const forever = ^uintptr(0)
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(g.epfd), uintptr(unsafe.Pointer(events)), gateEventsMax, forever, 0, 0)
+	n, errno := blockingSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(g.epfd), uintptr(unsafe.Pointer(events)), gateEventsMax, forever, 0, 0)
 	if errno != 0 {
 		return 0
 	}

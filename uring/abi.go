@@ -51,6 +51,7 @@ const (
 	_IORING_REGISTER_PBUF_RING   uint8 = 22
 	_IORING_UNREGISTER_PBUF_RING uint8 = 23
 	_IORING_REGISTER_SYNC_CANCEL uint8 = 24
+	_IORING_REGISTER_SEND_MSG    uint8 = 31 // REGISTER_SEND_MSG_RING, 6.13
 	_IORING_RSRC_REGISTER_SPARSE       = 1 << 0
 	_IO_URING_OP_SUPPORTED             = 1 << 0
 	_IORING_FILE_INDEX_ALLOC     int32 = -1
@@ -64,6 +65,7 @@ const (
 	_IORING_RECVSEND_POLL_FIRST uint16 = 1 << 0
 	_IORING_RECV_MULTISHOT      uint16 = 1 << 1
 	_IORING_ACCEPT_MULTISHOT    uint16 = 1 << 0
+	_IORING_RECVSEND_BUNDLE     uint16 = 1 << 4 // 6.10
 )
 
 // sqe->len of POLL_ADD.
@@ -92,6 +94,7 @@ const (
 	_IORING_CQE_F_MORE          uint32 = 1 << 1
 	_IORING_CQE_F_SOCK_NONEMPTY uint32 = 1 << 2
 	_IORING_CQE_F_NOTIF         uint32 = 1 << 3
+	_IORING_CQE_F_BUF_MORE      uint32 = 1 << 4 // 6.12
 	_IORING_CQE_BUFFER_SHIFT           = 16
 )
 
@@ -99,6 +102,9 @@ const (
 // uses only together with F_BUFFER. PrepMsgRing has it passed along, so that
 // the receiving ring knows the completion answers none of its own entries.
 const cqeFlagMessage uint32 = 1 << 31
+
+// io_uring_buf_reg.flags.
+const _IOU_PBUF_RING_INC uint16 = 2 // 6.12
 
 // struct io_uring_buf; the ring's tail lies in the last two bytes of entry 0.
 type ioUringBuf struct {

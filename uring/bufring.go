@@ -28,11 +28,20 @@ const MaxBuffers = 1 << 15
 // it (no [CQE.More]). No data is lost: it waits in the socket. Recycle and
 // Commit some buffers and only then arm again; armed before, it fails again at once.
 // The end of the stream, too, is seen only if a buffer is free.
+//
+// An incremental ring's buffers are filled bit by bit: a completion takes as much of
+// one as it has bytes, the next completion, of whichever op, goes on behind
+// them. While [CQE.BufferGoesOn], take the bytes with Part and do not recycle. So many
+// small messages lie side by side in a few cache lines. (PBUF_RING_INC, 6.12)
+//
+// With [SQE.Bundle] one completion can fill several buffers: Behind tells which.
+// A ring is incremental or serves bundles, not both.
 type BufRing struct {
 	ring    *Ring
 	group   uint16
 	size    int // bytes per buffer
 	mask    uint16
+	used    []uint32 // by bid, of an incremental ring: bytes of it that Part has given; else nil
 	entries []ioUringBuf
 	buffers []byte
 	ringMem []byte
@@ -44,6 +53,11 @@ type BufRing struct {
 	firstBid  uint16 // bid of entry 0, which shares a word with the kernel's tail
 	tailWord  *uint32
 	lent      []bool // by bid: the caller has it. Guards against recycling twice
+	// placed is by bid the tail at which it was recycled last, and order, by tail modulo
+	// twice the count, the reverse. Twice: the last buffer of a bundle may still have
+	// to be looked up while buffers behind it have come round again.
+	placed    []uint16
+	order     []uint16
 	lentCount int
 	closed    bool
 }
@@ -52,6 +66,15 @@ type BufRing struct {
 // bytes each as the ring's buffer group; a group number can be used once at a time.
 // The kernel gets all buffers at once.
 func (r *Ring) NewBufRing(group uint16, count, size int) (*BufRing, error) {
+	return r.newBufRing(group, count, size, 0)
+}
+
+// NewIncrementalBufRing is NewBufRing for an incremental ring; it needs [BufferRingInc].
+func (r *Ring) NewIncrementalBufRing(group uint16, count, size int) (*BufRing, error) {
+	return r.newBufRing(group, count, size, _IOU_PBUF_RING_INC)
+}
+
+func (r *Ring) newBufRing(group uint16, count, size int, flags uint16) (*BufRing, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
@@ -61,7 +84,11 @@ func (r *Ring) NewBufRing(group uint16, count, size int) (*BufRing, error) {
 	if size < 1 || size > 1<<30 {
 		return nil, fmt.Errorf("uring: a buffer ring with buffers of %d bytes: the size must be 1 to 2^30", size)
 	}
-	b := &BufRing{ring: r, group: group, size: size, mask: uint16(count - 1), lent: make([]bool, count)}
+	b := &BufRing{ring: r, group: group, size: size, mask: uint16(count - 1),
+		lent: make([]bool, count), placed: make([]uint16, count), order: make([]uint16, 2*count)}
+	if flags&_IOU_PBUF_RING_INC != 0 {
+		b.used = make([]uint32, count)
+	}
 	if err := b.mapMemory(count); err != nil {
 		return nil, errors.Join(err, b.unmap())
 	}
@@ -69,6 +96,7 @@ func (r *Ring) NewBufRing(group uint16, count, size int) (*BufRing, error) {
 		ringAddr:    uint64(uintptr(unsafe.Pointer(&b.ringMem[0]))),
 		ringEntries: uint32(count),
 		bgid:        group,
+		flags:       flags,
 	}
 	if err := iosys.IOURingRegister(r.fd, _IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1); err != nil {
 		return nil, errors.Join(fmt.Errorf("uring: register buffer group %d: %w", group, err), b.unmap())
@@ -99,15 +127,33 @@ func (b *BufRing) mapMemory(count int) error {
 	return nil
 }
 
-// Bytes is the first n bytes of a buffer that a completion named; n is that
+// Bytes is the n bytes that a completion put into the buffer it named; n is that
 // completion's result. From here to Recycle the buffer is the caller's.
 func (b *BufRing) Bytes(bid uint16, n int) []byte {
 	if !b.lent[bid] {
 		b.lent[bid] = true
 		b.lentCount++
 	}
-	off := int(bid) * b.size
-	return b.buffers[off : off+n : off+b.size]
+	off, end := int(bid)*b.size, (int(bid)+1)*b.size
+	if b.used != nil {
+		off += int(b.used[bid])
+	}
+	return b.buffers[off : off+n : end]
+}
+
+// Part is Bytes for a buffer of an incremental ring that goes on: it stays the
+// kernel's, but for these n bytes, which are the caller's until the buffer's last
+// part has been recycled.
+func (b *BufRing) Part(bid uint16, n int) []byte {
+	off := int(bid)*b.size + int(b.used[bid])
+	b.used[bid] += uint32(n)
+	return b.buffers[off : off+n : off+n]
+}
+
+// Behind is the buffer that the kernel fills after bid, in a bundle. Look before bid
+// is recycled.
+func (b *BufRing) Behind(bid uint16) uint16 {
+	return b.order[int(b.placed[bid]+1)&(len(b.order)-1)]
 }
 
 // Recycle gives a buffer back; the kernel sees it at the next Commit. It panics for
@@ -119,6 +165,11 @@ func (b *BufRing) Recycle(bid uint16) {
 	}
 	b.lent[bid] = false
 	b.lentCount--
+	if b.used != nil {
+		b.used[bid] = 0
+	}
+	b.placed[bid] = b.tail
+	b.order[int(b.tail)&(len(b.order)-1)] = bid
 	i := b.tail & b.mask
 	e := &b.entries[i]
 	e.addr = uint64(uintptr(unsafe.Pointer(&b.buffers[int(bid)*b.size])))

@@ -41,6 +41,10 @@ func (c *CQE) Buffer() (bid uint16, ok bool) {
 	return uint16(flags >> _IORING_CQE_BUFFER_SHIFT), flags&_IORING_CQE_F_BUFFER != 0
 }
 
+// BufferGoesOn says that the kernel has not used its buffer up and will go on behind
+// these bytes. (BufferConfig.Incremental; IORING_CQE_F_BUF_MORE, 6.12)
+func (c *CQE) BufferGoesOn() bool { return c.raw.Flags()&_IORING_CQE_F_BUF_MORE != 0 }
+
 // SockNonempty says that the socket had more to read after this recv.
 // (IORING_CQE_F_SOCK_NONEMPTY, 5.19)
 func (c *CQE) SockNonempty() bool { return c.raw.Flags()&_IORING_CQE_F_SOCK_NONEMPTY != 0 }

@@ -31,38 +31,35 @@ func (r *Ring) enter(toSubmit, flags uint32) unix.Errno {
 	return errno
 }
 
-// enterWait calls io_uring_enter(2) so that it may sleep, telling the Go scheduler
-// unless the wait is bounded by ShortWaitNs.
-// timeoutNs below 0 is no limit. (EXT_ARG, 5.11)
-func (r *Ring) enterWait(toSubmit, minComplete uint32, gatherNs, timeoutNs int64) unix.Errno {
+// enterWait calls io_uring_enter(2) so that it may sleep, and tells the Go scheduler
+// unless hold. timeoutNs below 0 is no limit: then, and without gathering, there is
+// no argument for the kernel to read, and no timer for it to set. (EXT_ARG, 5.11)
+func (r *Ring) enterWait(toSubmit, minComplete uint32, gatherNs, timeoutNs int64, hold bool) unix.Errno {
 	r.Stats.Enters++
 	r.Stats.Waits++
-	w := r.wait
-	w.arg.ts, w.arg.minWaitUsec = 0, 0
-	if timeoutNs > 0 {
-		w.ts.sec, w.ts.nsec = timeoutNs/1e9, timeoutNs%1e9
-		w.arg.ts = uint64(uintptr(unsafe.Pointer(&w.ts)))
+	flags := uintptr(enterGetevents | r.enterFlags)
+	var arg, size uintptr
+	if w := r.wait; timeoutNs > 0 || gatherNs > 0 && r.gathers {
+		w.arg.ts, w.arg.minWaitUsec = 0, 0
+		if timeoutNs > 0 {
+			w.ts.sec, w.ts.nsec = timeoutNs/1e9, timeoutNs%1e9
+			w.arg.ts = uint64(uintptr(unsafe.Pointer(&w.ts)))
+		}
+		if gatherNs > 0 && r.gathers {
+			w.arg.minWaitUsec = uint32(min((gatherNs+999)/1000, 1<<31))
+		}
+		flags |= uintptr(_IORING_ENTER_EXT_ARG)
+		arg, size = uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg) // mapped memory: it does not move
 	}
-	if gatherNs > 0 && r.features&_IORING_FEAT_MIN_TIMEOUT != 0 {
-		w.arg.minWaitUsec = uint32(min((gatherNs+999)/1000, 1<<31))
-	}
-	flags := uintptr(enterGetevents | _IORING_ENTER_EXT_ARG | r.enterFlags)
 	var errno unix.Errno
-	if timeoutNs > 0 && timeoutNs <= ShortWaitNs {
-		_, _, errno = unix.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags,
-			uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg))
+	if hold {
+		_, _, errno = unix.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags, arg, size)
 	} else {
-		_, _, errno = unix.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags,
-			uintptr(unsafe.Pointer(&w.arg)), unsafe.Sizeof(w.arg))
+		_, _, errno = unix.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags, arg, size)
 	}
 	r.taken()
 	return errno
 }
-
-// ShortWaitNs bounds the waits that are made without telling the Go scheduler:
-// the thread keeps its P, which saves a busy loop the monitor thread's attention.
-// When the scheduler wants to stop the world meanwhile, its signal ends the wait.
-const ShortWaitNs = 1_000_000
 
 // taken learns from the kernel's head, not from the call's result, what it took: the
 // two agree, but only the head is there when the call failed.

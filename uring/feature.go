@@ -53,6 +53,10 @@ const (
 	RecvSendBundle
 	// MinTimeout is the gathering wait of SubmitAndGather.
 	MinTimeout
+	// BufferRingInc is BufferConfig.Incremental.
+	BufferRingInc
+	// SyncMessage is Message.
+	SyncMessage
 
 	featureCount
 )
@@ -139,6 +143,8 @@ var nonOps = [featureCount - firstNonOp]kernelName{
 	NoSQArray - firstNonOp:       {"NO_SQARRAY", "6.6"},
 	RecvSendBundle - firstNonOp:  {"RECVSEND_BUNDLE", "6.10"},
 	MinTimeout - firstNonOp:      {"MIN_TIMEOUT", "6.12"},
+	BufferRingInc - firstNonOp:   {"PBUF_RING_INC", "6.12"},
+	SyncMessage - firstNonOp:     {"REGISTER_SEND_MSG_RING", "6.13"},
 }
 
 // known says that f is in one of the tables.

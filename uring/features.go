@@ -3,7 +3,9 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -68,6 +70,33 @@ func Probe() *Features {
 		probed.features = f
 	}
 	return probed.features
+}
+
+// AsOf is f as it would be on an older Linux, such as "6.1": what came later is
+// Missing. It is for tests of fallbacks and for measuring what newer kernels give.
+// A version that is no MAJOR.MINOR is an error.
+func (f *Features) AsOf(version string) (*Features, error) {
+	limit, ok := parseVersion(version)
+	if !ok {
+		return nil, fmt.Errorf("uring: %q is no Linux version; want one such as 6.1", version)
+	}
+	older := *f
+	older.kernel = version
+	for x := range older.findings {
+		since, ok := parseVersion(Feature(x).Since())
+		if ok && since > limit && older.findings[x].state == Present {
+			older.set(Feature(x), Missing, errors.New("not used: as on Linux "+version))
+		}
+	}
+	return &older, nil
+}
+
+// parseVersion makes MAJOR.MINOR a number that grows with the version.
+func parseVersion(s string) (n int, ok bool) {
+	major, minor, found := strings.Cut(s, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	return a<<16 | b, found && errA == nil && errB == nil && a >= 0 && b >= 0 && b < 1<<16
 }
 
 // Kernel is the kernel's release.

@@ -21,6 +21,14 @@ func (r *Ring) Peek() *CQE {
 	return &r.cqes[r.cqHead&r.cqMask]
 }
 
+// At is the i-th of the completions that are ready, from 0; it is good until they are
+// harvested. Invariant: i is less than what Ready or a submit last said.
+func (r *Ring) At(i int) *CQE { return &r.cqes[(r.cqHead+uint32(i))&r.cqMask] }
+
+// Overflowed says that completions wait in the kernel for room in the queue: what is
+// ready is not all there is.
+func (r *Ring) Overflowed() bool { return r.overflowed() }
+
 // Advance gives the first n completions back to the kernel. Invariant: n is at most
 // what was ready when Peek or Ready last looked.
 func (r *Ring) Advance(n int) {

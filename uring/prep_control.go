@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	iosys "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // PrepNop does nothing and completes with 0. (5.1)
@@ -77,6 +78,18 @@ func (s *SQE) PrepMsgRing(ringFd int, userData uint64, result uint32) *SQE {
 	mark := cqeFlagMessage
 	s.raw.SetSpliceFdIn(int32(mark))
 	return s
+}
+
+// Message is what PrepMsgRing does, at once and from any thread, which needs no ring:
+// a system call of its own. Needs [SyncMessage]. (IORING_REGISTER_SEND_MSG_RING, 6.13)
+func Message(ringFd int, userData uint64, result uint32) error {
+	var s SQE
+	s.PrepMsgRing(ringFd, userData, result)
+	_, _, errno := unix.RawSyscall6(iosys.SYS_IO_URING_REGISTER, ^uintptr(0), uintptr(_IORING_REGISTER_SEND_MSG), uintptr(unsafe.Pointer(&s)), 1, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // NextTimeout is Next with a timeout of ns nanoseconds from its submission: it

@@ -50,6 +50,12 @@ func (s *SQE) PrepOpenat(dirfd int, path *byte, flags int, mode uint32) *SQE {
 	return s
 }
 
+// PrepOpenat2 is openat2(2); the result is the descriptor. path ends with a zero
+// byte; it and how must live until completion. (5.6)
+func (s *SQE) PrepOpenat2(dirfd int, path *byte, how *unix.OpenHow) *SQE {
+	return s.prep(iosys.IORING_OP_OPENAT2, int32(dirfd), address(unsafe.Pointer(path)), uint32(unsafe.Sizeof(*how)), address(unsafe.Pointer(how)))
+}
+
 // PrepOpenatDirect is PrepOpenat into slot (or AllocSlot) of the ring's file
 // table: no descriptor of the process is made, and a linked op may use the slot
 // with FixedFile before the open has happened. O_CLOEXEC is not allowed. (5.15)

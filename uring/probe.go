@@ -172,9 +172,23 @@ func (p *prober) registrations(f *Features, fd int) {
 	err = p.register(fd, _IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1)
 	f.judge(BufferRing, err)
 	if err == nil {
-		reg = ioUringBufReg{}
-		_ = p.register(fd, _IORING_UNREGISTER_PBUF_RING, unsafe.Pointer(&reg), 1) // the ring goes next
+		none := ioUringBufReg{}
+		_ = p.register(fd, _IORING_UNREGISTER_PBUF_RING, unsafe.Pointer(&none), 1) // the ring goes next
 	}
+	reg.flags = _IOU_PBUF_RING_INC
+	f.judge(BufferRingInc, p.register(fd, _IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1))
+	p.message(f)
+}
+
+// message sends a message to no ring: who knows the call says EBADF.
+func (p *prober) message(f *Features) {
+	var s SQE
+	s.PrepMsgRing(-1, 0, 0)
+	err := p.register(-1, _IORING_REGISTER_SEND_MSG, unsafe.Pointer(&s), 1)
+	if errors.Is(err, unix.EBADF) {
+		err = nil
+	}
+	f.judge(SyncMessage, err)
 }
 
 // judge sets a feature by the error of trying it: EINVAL is how a kernel says that

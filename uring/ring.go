@@ -40,6 +40,12 @@ type Config struct {
 	// instead of ErrNotIssuer. Without effect where the kernel cannot, or the thread
 	// has 16 such rings. (REGISTER_RING_FDS, 5.18)
 	RegisterFd bool
+	// SQArray has the kernel go through its table of entries (which is the identity),
+	// as before 6.6. It is there to be measured against.
+	SQArray bool
+	// Features, if set, is what the ring may use, which is less than Probe found: see
+	// [Features.AsOf].
+	Features *Features
 	// CloseTimeoutNs bounds how long Close waits for cancelled ops; 0 means 5 s.
 	CloseTimeoutNs int64
 }
@@ -100,7 +106,7 @@ type Ring struct {
 	err      error    // sticky: once set, the ring is dead and waits for Close
 	closed   bool
 	closeNs  int64
-	features uint32 // io_uring_params.features
+	gathers  bool // MIN_TIMEOUT
 	bufRings []*BufRing
 
 	ringMem, sqeMem, ownMem []byte // the mappings
@@ -121,16 +127,23 @@ func Open(cfg Config) (*Ring, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	f := Probe()
+	f := cfg.Features
+	if f == nil {
+		f = Probe()
+	}
 	if err := f.Require(baseFeatures...); err != nil {
 		return nil, err
 	}
 	flags := iosys.IORING_SETUP_SUBMIT_ALL | _IORING_SETUP_SINGLE_ISSUER |
 		_IORING_SETUP_DEFER_TASKRUN | iosys.IORING_SETUP_TASKRUN_FLAG
-	if f.Has(NoSQArray) {
+	if f.Has(NoSQArray) && !cfg.SQArray {
 		flags |= _IORING_SETUP_NO_SQARRAY
 	}
-	return open(cfg, flags)
+	r, err := open(cfg, flags)
+	if err == nil {
+		r.gathers = f.Has(MinTimeout)
+	}
+	return r, err
 }
 
 // fill puts defaults into a Config and refuses what cannot be.
@@ -174,7 +187,7 @@ func open(cfg Config, flags uint32) (*Ring, error) {
 		return nil, fmt.Errorf("uring: open a ring of %d entries: %w", cfg.Entries, err)
 	}
 	// The kernel opens it close-on-exec.
-	r := &Ring{fd: fd, enterFd: fd, closeNs: cfg.CloseTimeoutNs, features: p.Features, register: cfg.RegisterFd}
+	r := &Ring{fd: fd, enterFd: fd, closeNs: cfg.CloseTimeoutNs, register: cfg.RegisterFd}
 	if err := r.mapMemory(&p); err != nil {
 		return nil, errors.Join(err, r.release())
 	}

@@ -64,10 +64,24 @@ func (s *SQE) PollFirst() *SQE {
 	return s
 }
 
+// Bundle lets one completion of a recv with a [BufRing] fill several of its buffers,
+// the one that it names and those behind it: see [BufRing.Next].
+// (IORING_RECVSEND_BUNDLE, 6.10)
+func (s *SQE) Bundle() *SQE {
+	s.orIoprio(_IORING_RECVSEND_BUNDLE)
+	return s
+}
+
 // orIoprio adds bits to sqe->ioprio, which the library can only overwrite.
 func (s *SQE) orIoprio(bits uint16) {
 	const ioprioOffset = 2 // u8 opcode, u8 flags, u16 ioprio
 	*(*uint16)(unsafe.Add(unsafe.Pointer(s), ioprioOffset)) |= bits
+}
+
+// skips says that the entry was marked by SkipSuccess.
+func (s *SQE) skips() bool {
+	const flagsOffset = 1
+	return *(*uint8)(unsafe.Add(unsafe.Pointer(s), flagsOffset))&_IOSQE_CQE_SKIP_SUCCESS != 0
 }
 
 // prep fills the fields that most ops share.

@@ -43,11 +43,13 @@ func (r *Ring) Reserve(n int) error {
 	return r.err
 }
 
-// SkipSuccess has s post no completion if it succeeds. Use it on entries that are
-// marked Link, of a chain whose every entry so marked skips, its first one too:
-// then one that fails is the last of the chain to complete, those behind it being
-// cancelled in silence, and [Ring.Forgo] says how many they are. On any other
-// entry Pending would miscount. (IOSQE_CQE_SKIP_SUCCESS, 5.17)
+// SkipSuccess has s post no completion if it succeeds. Use it on an entry of its own
+// that cannot wait (a send with MSG_DONTWAIT), of which the kernel is done when it has
+// taken it; or on entries that are marked Link, of a chain whose every entry so marked
+// skips, its first one too: then one that fails is the last of the chain to complete,
+// those behind it being cancelled in silence. Of each that completes after all,
+// [Ring.Forgo] must be told, and how many were cancelled with it. On any other entry
+// Pending would miscount. (IOSQE_CQE_SKIP_SUCCESS, 5.17)
 func (r *Ring) SkipSuccess(s *SQE) *SQE {
 	s.raw.SetFlags(_IOSQE_CQE_SKIP_SUCCESS)
 	r.pending--
@@ -90,10 +92,29 @@ func (r *Ring) SubmitAndWait(minComplete int, timeoutNs int64) (ready int, err e
 // It trades a little latency for fewer wake-ups. gatherNs is ignored where the
 // kernel lacks [MinTimeout]. (6.12)
 func (r *Ring) SubmitAndGather(minComplete int, gatherNs, timeoutNs int64) (ready int, err error) {
+	return r.submitAndWait(minComplete, gatherNs, timeoutNs, false)
+}
+
+// SubmitAndHold is SubmitAndGather that keeps the Go scheduler out of it: the thread does not give its P away, which saves a loop that sleeps for
+// microseconds, thousands of times a second, the monitor thread's attention.
+// Other goroutines go without that P meanwhile, so the wait must be a short one. When
+// the scheduler wants to stop the world, its signal ends it.
+//
+// A timeout has the kernel set a timer and take it back, which in a virtual machine
+// is dear. Cheaper for many waits is one timeout entry that stays in the
+// ring ([Ring.NextTimeout]) and no timeoutNs.
+func (r *Ring) SubmitAndHold(minComplete int, gatherNs, timeoutNs int64) (ready int, err error) {
+	return r.submitAndWait(minComplete, gatherNs, timeoutNs, true)
+}
+
+func (r *Ring) submitAndWait(minComplete int, gatherNs, timeoutNs int64, hold bool) (ready int, err error) {
 	if r.err != nil {
 		return 0, r.err
 	}
 	ready = r.Ready()
+	if r.overflowed() {
+		r.Stats.OverflowFlushes++ // by this enter, as far as there is room
+	}
 	toSubmit := r.publish()
 	if timeoutNs == 0 || minComplete <= ready {
 		if toSubmit == 0 && !r.deferred() {
@@ -101,10 +122,15 @@ func (r *Ring) SubmitAndGather(minComplete int, gatherNs, timeoutNs int64) (read
 		}
 		r.settle(r.enter(toSubmit, enterGetevents))
 	} else {
-		r.settle(r.enterWait(toSubmit, uint32(minComplete), gatherNs, timeoutNs))
+		r.settle(r.enterWait(toSubmit, uint32(minComplete), gatherNs, timeoutNs, hold))
 	}
 	return r.Ready(), r.err
 }
+
+// Idle says that a submit without waiting would bring nothing: no entry is queued, no
+// completion is ready, and the kernel has none to post. It is no system call, only a
+// look at shared memory: for a loop that spins before it sleeps. (TASKRUN_FLAG, 5.19)
+func (r *Ring) Idle() bool { return r.tail == r.head && r.Ready() == 0 && !r.deferred() }
 
 // makeRoom submits until n entries are free, or kills the ring.
 func (r *Ring) makeRoom(n uint32) {
@@ -129,8 +155,11 @@ func (r *Ring) makeRoom(n uint32) {
 
 // dropQueued forgets the entries that are not submitted; the kernel never saw them.
 func (r *Ring) dropQueued() {
-	r.pending -= r.Queued()
-	r.tail = r.head
+	for ; r.tail != r.head; r.tail-- {
+		if !r.sqes[(r.tail-1)&r.sqMask].skips() {
+			r.pending--
+		}
+	}
 }
 
 // settle sorts the outcome of an enter into nothing to report, count, or final.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/workloads/echo"
+	"github.com/syslet/syslet/workloads/fanout"
+	"github.com/syslet/syslet/workloads/fileserver"
 	"github.com/syslet/syslet/workloads/game/bots"
 	"github.com/syslet/syslet/workloads/game/ledger"
 	"github.com/syslet/syslet/workloads/game/server"
@@ -16,12 +18,14 @@ import (
 
 // Names of the workloads.
 const (
-	Echo = "echo"
-	Game = "game"
+	Echo   = "echo"
+	Fanout = "fanout"
+	Game   = "game"
+	Files  = "fileserver"
 )
 
 // Names lists them.
-func Names() []string { return []string{Echo, Game} }
+func Names() []string { return []string{Echo, Fanout, Game, Files} }
 
 // NewApp makes the App of a shard.
 type NewApp = func(s *runtime.Shard) (runtime.App, error)
@@ -34,6 +38,8 @@ type ServerConfig struct {
 	Game server.Config
 	// Ledger is the folder of the game's ledger; empty: none.
 	Ledger string
+	// Files is the file server's.
+	Files fileserver.Config
 }
 
 // Server prepares the server program of that name.
@@ -41,11 +47,15 @@ func Server(name string, cfg ServerConfig) (NewApp, error) {
 	switch name {
 	case Echo:
 		return echo.Config{DiskFile: cfg.DiskFile}.NewApp, nil
+	case Fanout:
+		return fanout.NewApp, nil
 	case Game:
 		if cfg.Ledger != "" {
 			cfg.Game.Ledger = func() (server.Ledger, error) { return ledger.Open(cfg.Ledger) }
 		}
 		return server.New(cfg.Game)
+	case Files:
+		return fileserver.New(cfg.Files)
 	}
 	return nil, unknown(name)
 }
@@ -72,20 +82,28 @@ func Counters(ctx context.Context, name string, srv *runtime.Server) (map[string
 type LoadConfig struct {
 	// DiskShare is the share of echo's requests that read from disk, 0 to 1.
 	DiskShare float64
+	// Size is the length of echo's frames and of fanout's messages in bytes, 16 to
+	// 65536; 0: 16.
+	Size int
 	// Game is the game's mix.
 	Game bots.Options
+	// Files is what is asked of a file server.
+	Files fileserver.Load
 }
 
 // Load makes the client side of the workload of that name.
 func Load(name string, cfg LoadConfig) (script.Load, error) {
 	switch name {
 	case Echo:
-		if cfg.DiskShare < 0 || cfg.DiskShare > 1 {
-			return nil, fmt.Errorf("workloads: share of requests that read from disk is %v, want 0 to 1", cfg.DiskShare)
-		}
-		return echo.Load{DiskShare: cfg.DiskShare}, nil
+		l := echo.Load{DiskShare: cfg.DiskShare, Size: cfg.Size}
+		return l, l.Check()
+	case Fanout:
+		l := fanout.Load{Size: cfg.Size}
+		return l, l.Check()
 	case Game:
 		return bots.New(cfg.Game)
+	case Files:
+		return cfg.Files, cfg.Files.Check()
 	}
 	return nil, unknown(name)
 }

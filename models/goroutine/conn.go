@@ -24,13 +24,15 @@ type conn struct {
 	nc      *net.TCPConn
 	c       *runtime.Conn
 	resumed *sync.Cond // on d.mu
+	sends   func()     // send: starting a goroutine with a method allocates, with a function it does not
 	paused  bool
 	// writing: a goroutine sends, or the reader is about to. Invariant: at most
 	// one does, so that the order of bytes is that of the queue.
 	writing  bool
 	selfSend bool // the reader is to send after it has released mu
 	detached bool
-	users    int // goroutines that still use nc; the last one says Detached
+	users    int    // goroutines that still use nc; the last one says Detached
+	files    *files // nil: none was sent yet
 }
 
 func rawFd(nc *net.TCPConn) int {
@@ -51,6 +53,7 @@ func (d *Driver) Attach(c *runtime.Conn) error {
 		d.conns = append(d.conns, nil)
 	}
 	k := &conn{d: d, nc: d.arriving, c: c, users: 1, resumed: sync.NewCond(&d.mu)}
+	k.sends = k.send
 	d.conns[c.Slot()] = k
 	d.wg.Add(1)
 	go k.read()
@@ -146,7 +149,7 @@ func (d *Driver) Flush(conns []*runtime.Conn) {
 		}
 		k.users++
 		d.wg.Add(1)
-		go k.send()
+		go k.sends()
 	}
 }
 
@@ -162,11 +165,13 @@ func (k *conn) send() {
 // write sends until nothing is left. The caller holds mu, and loses it.
 func (k *conn) write() {
 	d := k.d
-	var room [viewsMax][]byte
+	v := d.takeViews()
 	for {
-		views := k.c.Output(room[:0])
-		if k.detached || len(views) == 0 {
+		views := k.c.Output(v.room[:0])
+		r, file := k.c.OutputFile()
+		if k.detached || len(views) == 0 && !file {
 			k.writing = false
+			d.putViews(v)
 			if d.shard.WaitNs() == 0 || !d.shard.MayWait() {
 				d.settleFor() // what Sent or Failed has made due
 			}
@@ -175,11 +180,20 @@ func (k *conn) write() {
 		}
 		d.writes++
 		d.mu.Unlock()
-		n, err := writeViews(k.nc, views)
+		var n int
+		var err error
+		if file {
+			n, err = k.sendFile(r)
+		} else {
+			n, err = v.write(k.nc, len(views))
+		}
 		d.mu.Lock()
 		d.enter()
 		if !k.detached {
 			d.shard.Sent(k.c, n)
+			if file && n == 0 && err == nil {
+				d.shard.FileShort(k.c)
+			}
 			if err != nil && !k.detached {
 				d.shard.Failed(k.c, errnoOf(err))
 			}
@@ -187,15 +201,77 @@ func (k *conn) write() {
 	}
 }
 
-// writeViews writes all of views. Only several of them cost an allocation.
-func writeViews(nc *net.TCPConn, views [][]byte) (int, error) {
-	if len(views) == 1 {
-		return nc.Write(views[0])
+// files is what a connection sends ranges of files with, kept because a closure for
+// each would be an allocation for each.
+type files struct {
+	raw  syscall.RawConn
+	try  func(fd uintptr) bool
+	r    runtime.FileRange
+	sent int
+	err  error
+}
+
+// sendFile sends a part of r as net.TCPConn.ReadFrom does, by sendfile(2) of a
+// nonblocking socket; where a file is not in the page cache the thread waits for
+// the disk. 0: there is no more of the file.
+func (k *conn) sendFile(r runtime.FileRange) (n int, err error) {
+	if k.files == nil {
+		raw, err := k.nc.SyscallConn()
+		if err != nil {
+			return 0, err
+		}
+		k.files = &files{raw: raw}
+		k.files.try = k.files.send
 	}
-	bufs := make(net.Buffers, len(views))
-	copy(bufs, views)
-	n, err := bufs.WriteTo(nc)
-	return int(n), err
+	f := k.files
+	f.r = r
+	if err := f.raw.Write(f.try); err != nil {
+		return 0, err
+	}
+	return max(f.sent, 0), f.err
+}
+
+func (f *files) send(fd uintptr) (done bool) {
+	const most = 4 << 20 // as the net package: what one call may keep a thread for
+	f.err = unix.EINTR
+	for f.err == unix.EINTR {
+		f.sent, f.err = unix.Sendfile(int(fd), f.r.Fd, &f.r.Off, min(f.r.Len, most))
+	}
+	return f.err != unix.EAGAIN
+}
+
+// views is the room for what one write sends. It is kept, as net.Buffers must lie
+// on the heap.
+type views struct {
+	room [viewsMax][]byte
+	bufs net.Buffers
+	next *views
+}
+
+// takeViews and putViews are called with mu held.
+func (d *Driver) takeViews() *views {
+	v := d.views
+	if v == nil {
+		return &views{}
+	}
+	d.views, v.next = v.next, nil
+	return v
+}
+
+func (d *Driver) putViews(v *views) {
+	clear(v.room[:])
+	v.bufs = nil
+	v.next, d.views = d.views, v
+}
+
+// write writes all of the first n views.
+func (v *views) write(nc *net.TCPConn, n int) (int, error) {
+	if n == 1 {
+		return nc.Write(v.room[0])
+	}
+	v.bufs = v.room[:n]
+	sent, err := v.bufs.WriteTo(nc)
+	return int(sent), err
 }
 
 // SetReading holds the connection's goroutine or lets it go on.
@@ -217,4 +293,7 @@ func (d *Driver) Detach(c *runtime.Conn) {
 	k.detached = true
 	_ = k.nc.Close()
 	k.resumed.Broadcast()
+	if k.users == 0 { // the stream had ended, and nothing was being sent
+		d.shard.Detached(c)
+	}
 }

@@ -31,6 +31,7 @@ type Driver struct {
 	reader   *conn        // whose goroutine holds mu
 	keeperNs int64        // when the keeper will look by itself
 	sleeps   map[*runtime.Syslet]chan struct{}
+	views    *views // free list
 
 	accepts, reads, writes uint64
 }

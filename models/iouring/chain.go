@@ -62,6 +62,7 @@ func (q *syslets) begin(y *srt.Syslet) {
 		q.take(y)
 	}
 	r := &q.records[y.Slot]
+	q.queueing(r, y.Op())
 	r.gen++
 	r.ops = 0
 	w := walk{y: y, pc: int32(y.PC()), files: r.files}

@@ -12,13 +12,20 @@ import (
 type conn struct {
 	c         *srt.Conn // nil: no connection
 	id        srt.ConnID
-	entries   int  // in the kernel for it. Invariant: at 0, and detaching, it is let go
-	receiving bool // a multishot receive is one of them
-	sending   bool // a send is one of them: its memory is the kernel's
-	gather    *gather
-	paused    bool
-	over      bool // the stream has ended or broken: no receive is armed any more
-	detaching bool
+	entries   int32 // in the kernel for it. Invariant: at 0, and detaching, it is let go
+	slot      int32 // of the file table, or noSlot
+	quietAt   int32 // the quiet send's place in Driver.quiet, or noSlot
+	receiving bool  // a multishot receive is one of the entries
+	sending   bool  // a send is one of them: its memory is the kernel's
+	quiet     bool  // and it completes only if it fails
+	full      bool  // the socket did not take all of a quiet send: the next is not quiet
+	room      bool  // the send is a poll for room, instead
+	// nonblocking: the socket is marked so, for sendfile(2), which has no flag.
+	nonblocking bool
+	gather      *gather
+	paused      bool
+	over        bool // the stream has ended or broken: no receive is armed any more
+	detaching   bool
 
 	// What came while paused: the end of a receive is not at once where we ask for
 	// it. A copy, so that a paused connection keeps no buffer from the others.
@@ -44,19 +51,41 @@ func (d *Driver) Attach(c *srt.Conn) error {
 		d.conns = append(d.conns, &conn{})
 	}
 	st := d.at(c)
-	*st = conn{c: c, id: c.ID()}
-	d.receive(st)
+	*st = conn{c: c, id: c.ID(), slot: d.enter(c)}
+	if s := d.receive(st); d.tricks.pollFirst {
+		s.PollFirst()
+	}
 	return nil
 }
 
-// receive arms the multishot receive, if it is wanted and not armed.
-func (d *Driver) receive(st *conn) {
+// goReceiving arms the receive, if it is wanted and not armed.
+func (d *Driver) goReceiving(st *conn) {
 	if st.receiving || st.paused || st.over || st.detaching || len(st.held) > 0 {
 		return
 	}
+	d.receive(st)
+}
+
+// receive arms the multishot receive.
+func (d *Driver) receive(st *conn) *uring.SQE {
 	st.receiving = true
 	st.entries++
-	d.ring.Next(connKey(kindRecv, st.id)).PrepRecvMultishot(st.c.Fd(), d.bufs, 0)
+	s := d.ring.Next(connKey(kindRecv, st.id)).PrepRecvMultishot(st.fd(), d.bufs, 0)
+	if st.slot != noSlot {
+		s.FixedFile()
+	}
+	if d.tricks.bundle {
+		s.Bundle()
+	}
+	return s
+}
+
+// fd is what an entry names the connection by: its slot, or its descriptor.
+func (st *conn) fd() int {
+	if st.slot != noSlot {
+		return int(st.slot)
+	}
+	return st.c.Fd()
 }
 
 // SetReading stops or resumes. The receive that is armed is cancelled, which an
@@ -70,7 +99,7 @@ func (d *Driver) SetReading(c *srt.Conn, on bool) {
 	case on && (len(st.held) > 0 || st.heldEnd):
 		d.ready = append(d.ready, st.id) // not here: we may be inside a callback
 	case on:
-		d.receive(st)
+		d.goReceiving(st)
 	}
 }
 
@@ -78,8 +107,7 @@ func (d *Driver) SetReading(c *srt.Conn, on bool) {
 func (d *Driver) recvDone(k key, e *uring.CQE) {
 	st := d.find(k)
 	if bid, ok := e.Buffer(); ok {
-		d.deliver(st, d.bufs.Bytes(bid, max(int(e.Res()), 0)))
-		d.bufs.Recycle(bid)
+		d.take(st, e, bid)
 	}
 	if e.More() || st == nil {
 		return
@@ -93,8 +121,12 @@ func (d *Driver) recvDone(k key, e *uring.CQE) {
 		// Others hold all buffers, in completions that come before these are asked for.
 		d.starved++
 		d.ready = append(d.ready, st.id)
+	case errno == unix.EAGAIN && !st.paused: // the socket is nonblocking by now: wait first
+		st.receiving = true
+		st.entries++
+		d.ring.Next(connKey(kindRecv, st.id)).PrepPoll(st.c.Fd(), unix.POLLIN)
 	case errno == unix.ECANCELED || errno == unix.EINTR || errno == unix.EAGAIN || e.Res() > 0:
-		d.receive(st)
+		d.goReceiving(st)
 	default:
 		st.over = true
 		if st.paused || len(st.held) > 0 {
@@ -103,6 +135,24 @@ func (d *Driver) recvDone(k key, e *uring.CQE) {
 		}
 		d.end(st, errno)
 	}
+}
+
+// take delivers what is in the buffer that e names, or in several of a bundle.
+func (d *Driver) take(st *conn, e *uring.CQE, bid uint16) {
+	n := max(int(e.Res()), 0)
+	if e.BufferGoesOn() {
+		d.deliver(st, d.bufs.Part(bid, n))
+		return
+	}
+	for d.tricks.bundle && n > d.bufs.Size() {
+		d.deliver(st, d.bufs.Bytes(bid, d.bufs.Size()))
+		n -= d.bufs.Size()
+		behind := d.bufs.Behind(bid)
+		d.bufs.Recycle(bid)
+		bid = behind
+	}
+	d.deliver(st, d.bufs.Bytes(bid, n))
+	d.bufs.Recycle(bid)
 }
 
 func (d *Driver) deliver(st *conn, p []byte) {
@@ -128,16 +178,23 @@ func (d *Driver) goOnReceiving(st *conn) {
 	if st.paused || st.detaching {
 		return
 	}
-	if p := st.held; len(p) > 0 {
-		st.held = nil
+	// By the buffer, as it came: an App that pauses at a limit must get the chance to.
+	for len(st.held) > 0 && !st.paused {
+		p := st.held[:min(len(st.held), d.bufs.Size())]
+		if st.held = st.held[len(p):]; len(st.held) == 0 {
+			st.held = nil
+		}
 		d.shard.Received(st.c, p)
+	}
+	if len(st.held) > 0 || st.detaching {
+		return
 	}
 	if st.heldEnd && !st.paused && !st.detaching {
 		st.heldEnd = false
 		d.end(st, st.heldErr)
 		return
 	}
-	d.receive(st)
+	d.goReceiving(st)
 }
 
 // CloseWrite sends the end of the stream. A call of its own, because the ring
@@ -156,6 +213,10 @@ func (d *Driver) Detach(c *srt.Conn) {
 	d.cancel(st)
 	st.entries++
 	d.ring.Next(connKey(kindClose, st.id)).PrepClose(c.Fd())
+	if st.slot != noSlot { // the file lives until both are gone
+		st.entries++
+		d.ring.Next(connKey(kindClose, st.id)).PrepCloseDirect(int(st.slot))
+	}
 }
 
 // cancel asks for the end of st's receive and send. By user data: to cancel by
@@ -165,7 +226,7 @@ func (d *Driver) cancel(st *conn) {
 		st.entries++
 		d.ring.Next(connKey(kindCancel, st.id)).PrepCancel(connKey(kindRecv, st.id), false)
 	}
-	if st.sending {
+	if st.sending && !st.quiet { // a quiet one does not wait
 		st.entries++
 		d.ring.Next(connKey(kindCancel, st.id)).PrepCancel(connKey(kindSend, st.id), false)
 	}

@@ -28,8 +28,14 @@ func random(seed uint64, n int) []byte {
 // TestBuffersRunOut has more connections with more to say than there are receive
 // buffers, entries and room for completions.
 func TestBuffersRunOut(t *testing.T) {
+	for _, list := range []string{"", "incremental", "bundle", "direct"} {
+		t.Run(list, func(t *testing.T) { buffersRunOut(t, ring(t, list)) })
+	}
+}
+
+func buffersRunOut(t *testing.T, o srt.RingOptions) {
 	conformance.CheckLeaks(t)
-	v, d := serve(t, srt.Options{RingEntries: 4, RingBuffers: 2, RingBufferBytes: 64}, echo())
+	v, d := serve(t, srt.Options{RingEntries: 4, RingBuffers: 2, RingBufferBytes: 64, Ring: o}, echo())
 	const conns, size = 20, 32 << 10
 	done := make(chan bool, 2*conns)
 	seed := rand.Uint64()

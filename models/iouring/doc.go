@@ -3,6 +3,12 @@
 // io_uring_enter that submits what the last turn queued and waits for what ends.
 // Plain functions, which no ring runs, go to a pool of helper threads.
 //
+// A receive stays armed (multishot) and takes its buffers from a ring of them. A send
+// that the socket takes whole, as nearly all are, completes in silence (quiet.go), so
+// that the enter which submits it can be the one that sleeps (sleep.go).
+// runtime.RingOptions choose among these and other tricks; package uring has a table
+// of what each gives.
+//
 // # Ops
 //
 // How each op is made, the kernel that has the entry (the model as a whole needs

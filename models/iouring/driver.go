@@ -9,6 +9,7 @@ import (
 
 	"github.com/syslet/syslet/models/internal/helper"
 	"github.com/syslet/syslet/models/internal/nap"
+	"github.com/syslet/syslet/models/internal/outlet"
 	"github.com/syslet/syslet/models/internal/switchlog"
 	srt "github.com/syslet/syslet/runtime"
 	"github.com/syslet/syslet/uring"
@@ -27,7 +28,11 @@ type Driver struct {
 	bufs    *uring.BufRing // receive buffers, shared by all connections
 	helpers *helper.Pool
 	wakefd  int
+	ringfd  int // the ring's, for Wake: it does not change when the ring is closed
 	nap     nap.Nap
+	spins   spins
+	alarmNs int64 // when the standing timeout entry goes off, by the shard's clock; 0: there is none
+	tricks  tricks
 
 	events  [batch]uring.CQE
 	n, next int // events[next:n] are still to be handled
@@ -42,9 +47,12 @@ type Driver struct {
 
 	views   [iovMax][]byte // scratch of send
 	gathers *gather        // free list
+	quiet   []quietSend    // sends that complete only if they fail
+	outlet  outlet.Outlet  // for connections with ranges of files
 
 	helperOps, sysClose, sysCtl, wakes uint64
 	starved                            uint64 // receives that ended because no buffer was free
+	unquiet                            uint64 // quiet sends that completed: the socket did not take all
 }
 
 // needs are the features that New cannot do without.
@@ -83,13 +91,24 @@ func (d *Driver) open() (err error) {
 		}
 	}()
 	o := d.shard.Options()
-	if d.ring, err = uring.Open(uring.Config{Entries: uint32(o.RingEntries), Disabled: true, RegisterFd: true}); err != nil {
+	if d.tricks, err = decide(&o.Ring); err != nil {
+		return err
+	}
+	d.spins.mostNs = d.tricks.spinNs
+	config := uring.Config{Entries: uint32(o.RingEntries), Disabled: true, RegisterFd: d.tricks.registered,
+		SQArray: !d.tricks.noArray, Features: d.tricks.features}
+	if d.ring, err = uring.Open(config); err != nil {
 		return fmt.Errorf("cannot open a ring (Options.RingEntries %d): %w", o.RingEntries, err)
 	}
-	if d.bufs, err = d.ring.NewBufRing(bufGroup, o.RingBuffers, o.RingBufferBytes); err != nil {
+	d.ringfd = d.ring.Fd()
+	makeBuffers := d.ring.NewBufRing
+	if d.tricks.incremental {
+		makeBuffers = d.ring.NewIncrementalBufRing
+	}
+	if d.bufs, err = makeBuffers(bufGroup, o.RingBuffers, o.RingBufferBytes); err != nil {
 		return fmt.Errorf("cannot have receive buffers (Options.RingBuffers %d, RingBufferBytes %d): %w", o.RingBuffers, o.RingBufferBytes, err)
 	}
-	d.syslets.open(d.ring)
+	d.syslets.open(d.ring, &d.tricks, min(o.MaxConns, directMax))
 	if d.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		d.wakefd = -1
 		return fmt.Errorf("cannot make an eventfd: %w", err)
@@ -130,42 +149,6 @@ func (d *Driver) Turn(timeoutNs int64) bool {
 	return true
 }
 
-// wait fills the batch, unless some of the last one is left. The first enter
-// submits and polls; it is left out if nothing is queued and the kernel says that
-// it has nothing (TASKRUN_FLAG). Only if it brings nothing is there a second.
-func (d *Driver) wait(timeoutNs int64) bool {
-	if d.next < d.n {
-		return true
-	}
-	d.bufs.Commit()
-	ready, err := d.ring.SubmitAndWait(1, 0)
-	if ready == 0 && err == nil && timeoutNs != 0 && len(d.ready)+len(d.again) == 0 && d.shard.MayWait() {
-		err = d.sleep(timeoutNs)
-	}
-	d.n, d.next = d.ring.Harvest(d.events[:]), 0
-	d.err = err
-	return err == nil
-}
-
-// sleep waits as package nap says.
-func (d *Driver) sleep(timeoutNs int64) error {
-	fromNs := d.shard.NowNs()
-	first := d.nap.First(timeoutNs)
-	ready, err := 0, error(nil)
-	interrupts := d.ring.Stats.Interrupts
-	if first > 0 {
-		ready, err = d.ring.SubmitAndWait(1, first)
-	}
-	// A signal that ended the short wait may be the scheduler's: it must not be
-	// kept waiting, so the turn goes on.
-	if ready == 0 && err == nil && first != timeoutNs && d.ring.Stats.Interrupts == interrupts {
-		_, err = d.ring.SubmitAndWait(1, nap.Rest(timeoutNs, first))
-	}
-	d.shard.Woke()
-	d.nap.Slept(d.shard.NowNs() - fromNs)
-	return err
-}
-
 // step handles one completion and reports whether there was one.
 func (d *Driver) step() bool {
 	if d.next >= d.n {
@@ -178,6 +161,8 @@ func (d *Driver) step() bool {
 		d.recvDone(k, e)
 	case kindSend:
 		d.sendDone(k, int(e.Res()))
+	case kindAlarm:
+		d.alarmNs = 0
 	case kindCancel, kindClose:
 		d.endingDone(k, e.Errno())
 	case kindAccept:
@@ -186,7 +171,7 @@ func (d *Driver) step() bool {
 		d.syslets.done(k, e.Res())
 	case kindWake:
 		d.wakes++
-		if !e.More() && !d.closing {
+		if !e.More() && !e.Message() && !d.closing {
 			d.watchWakes()
 		}
 	}
@@ -219,6 +204,9 @@ func (d *Driver) watchWakes() {
 
 // Wake ends a wait. Any thread.
 func (d *Driver) Wake() {
+	if d.tricks.messages && uring.Message(d.ringfd, uint64(wakeKey), 0) == nil {
+		return
+	}
 	one := uint64(1)
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(d.wakefd), uintptr(unsafe.Pointer(&one)), 8)
 }
@@ -228,6 +216,7 @@ func (d *Driver) ReadStats(st *srt.Stats) {
 	st.SysEnter += d.ring.Stats.Enters
 	st.SysAccept += d.listener.sysAddr
 	st.SysClose += d.sysClose
+	st.SysSend += d.outlet.Calls
 	st.SysCtl += d.sysCtl
 	st.SysOps += d.helpers.Wakes
 	st.HelperOps += d.helperOps

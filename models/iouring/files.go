@@ -19,6 +19,9 @@ type table struct {
 	free []int32
 	// numbers: a file in a slot can be given a descriptor (FIXED_FD_INSTALL, 6.8).
 	numbers bool
+	// size is the number of slots for the files of syslets; behind them are conns
+	// slots for connections (Options.Ring.Direct).
+	size, conns int
 }
 
 // tableSize bounds the files that are open in slots at a time. The program that
@@ -27,16 +30,17 @@ const tableSize = 1024
 
 // open makes the table, or leaves it without slots where that cannot be: the
 // kernel has no such table (before 5.19) or RLIMIT_NOFILE is too low.
-func (t *table) open(r *uring.Ring) {
+func (t *table) open(r *uring.Ring, f *uring.Features, conns int) {
 	size := tableSize
 	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < uint64(size) {
-		size = int(limit.Cur)
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		size = int(min(limit.Cur, uint64(size)))
+		conns = int(min(limit.Cur-uint64(size), uint64(conns)))
 	}
-	f := uring.Probe()
-	if r.Entries() < 2 || !f.Has(uring.SparseFiles) || r.RegisterFiles(size) != nil {
+	if r.Entries() < 2 || !f.Has(uring.SparseFiles) || r.RegisterFiles(size+conns) != nil {
 		return
 	}
+	t.size, t.conns = size, conns
 	t.numbers = f.Has(uring.OpFdInstall)
 	t.free = make([]int32, size)
 	for i := range t.free {

@@ -21,6 +21,7 @@ const (
 	kindAccept // multishot
 	kindWake   // multishot
 	kindSyslet
+	kindAlarm
 )
 
 const (
@@ -35,6 +36,7 @@ const (
 const (
 	acceptKey = key(kindAccept) << kindShift
 	wakeKey   = key(kindWake) << kindShift
+	alarmKey  = key(kindAlarm) << kindShift
 )
 
 func (k key) kind() kind { return kind(k >> kindShift) }

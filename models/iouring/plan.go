@@ -101,8 +101,8 @@ func stepOf(op *srt.Op, i, n int) step {
 	for sign := range st.next {
 		st.next[sign] = goesOn(op, i, n, int64(sign-zero))
 	}
-	if op.Flags&srt.Sync != 0 {
-		return st
+	if op.Flags&srt.Sync != 0 || op.Code == srt.OpOpenat && op.Args[3] != (srt.Arg{}) {
+		return st // an open with Resolve has one argument in memory that the next would overwrite
 	}
 	switch op.Code {
 	case srt.OpNop, srt.OpAdd:

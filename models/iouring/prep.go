@@ -61,7 +61,9 @@ func (d *Driver) prep(y *srt.Syslet, op *srt.Op, k key, slot int32) *uring.SQE {
 	}
 	switch op.Code {
 	case srt.OpOpenat:
-		if slot != noSlot {
+		if how := y.OpenHow(op); how != nil {
+			s.PrepOpenat2(fd, &op.Path[0], how) // never into a slot: see judge
+		} else if slot != noSlot {
 			s.PrepOpenatDirect(fd, &op.Path[0], int(b)&^unix.O_CLOEXEC, uint32(c), int(slot))
 		} else {
 			s.PrepOpenat(fd, &op.Path[0], int(b), uint32(c))

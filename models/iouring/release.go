@@ -31,6 +31,7 @@ func (d *Driver) drain() error {
 	}
 	d.listener.stop()
 	d.ring.Next(uint64(kindNone)).PrepCancel(uint64(wakeKey), false)
+	d.ring.Next(uint64(kindNone)).PrepCancel(uint64(alarmKey), false)
 	for deadline := time.Now().Add(drainFor); d.ring.Pending() > 0 && time.Now().Before(deadline); {
 		for d.next < d.n {
 			d.step()
@@ -40,6 +41,7 @@ func (d *Driver) drain() error {
 		if _, err := d.ring.SubmitAndWait(d.ring.Pending(), int64(cancelAgain)); err != nil {
 			return err
 		}
+		d.settle()
 		d.n, d.next = d.ring.Harvest(d.events[:]), 0
 	}
 	for d.next < d.n {

@@ -18,23 +18,60 @@ type gather struct {
 // with the next enter.
 func (d *Driver) Flush(conns []*srt.Conn) {
 	for _, c := range conns {
-		if st := d.at(c); !st.sending {
+		switch st := d.at(c); {
+		case st.sending:
+		case c.HasFiles():
+			d.sendFiles(st)
+		default:
 			d.send(st)
 		}
+	}
+}
+
+// sendFiles sends output in which there are ranges of files, by plain calls: see
+// package outlet. What does not fit waits for room in the ring, in a send's place.
+func (d *Driver) sendFiles(st *conn) {
+	if !st.nonblocking {
+		st.nonblocking = true
+		d.sysCtl++
+		if err := unix.SetNonblock(st.c.Fd(), true); err != nil {
+			d.shard.Failed(st.c, err)
+			return
+		}
+	}
+	if d.outlet.Send(d.shard, st.c) && !st.detaching {
+		d.ring.Next(connKey(kindSend, st.id)).PrepPoll(st.c.Fd(), unix.POLLOUT)
+		st.sending, st.room = true, true
+		st.entries++
 	}
 }
 
 // send gives the kernel what is queued. Without MSG_WAITALL: a short send tells
 // at once what was taken, so that limits see the same as under the other models.
 func (d *Driver) send(st *conn) {
-	const flags = unix.MSG_NOSIGNAL
+	flags := unix.MSG_NOSIGNAL
+	if st.quiet = d.tricks.quiet && !st.full && !st.c.AwaitsSent(); st.quiet {
+		flags |= quietFlags
+	}
 	views := st.c.Output(d.views[:0])
 	s := d.ring.Next(connKey(kindSend, st.id))
 	if len(views) == 1 {
-		s.PrepSend(st.c.Fd(), views[0], flags)
+		s.PrepSend(st.fd(), views[0], flags)
 	} else {
 		st.gather = d.takeGather()
-		s.PrepSendmsg(st.c.Fd(), st.gather.fill(views), flags)
+		s.PrepSendmsg(st.fd(), st.gather.fill(views), flags)
+	}
+	if st.slot != noSlot {
+		s.FixedFile()
+	}
+	if st.quiet {
+		d.ring.SkipSuccess(s)
+		st.quietAt = int32(len(d.quiet))
+		n := 0
+		for _, v := range views {
+			n += len(v)
+		}
+		d.quiet = append(d.quiet, quietSend{key(connKey(kindSend, st.id)), n})
 	}
 	clear(views)
 	st.sending = true
@@ -71,13 +108,18 @@ func (d *Driver) sendDone(k key, res int) {
 	if st == nil {
 		return
 	}
-	st.sending = false
-	st.entries--
-	if st.gather != nil {
-		d.putGather(st.gather)
-		st.gather = nil
+	if st.quiet {
+		d.unquiet++
+		d.ring.Forgo(0)
+		d.forgetQuiet(st)
 	}
+	st.full = st.quiet
+	d.sendEnded(st)
 	c := st.c
+	if st.room {
+		st.room = false
+		res = min(res, 0) // not bytes
+	}
 	switch {
 	case st.detaching:
 		d.letGo(st)
@@ -90,5 +132,15 @@ func (d *Driver) sendDone(k key, res int) {
 	}
 	if !st.detaching {
 		d.shard.MoreOutput(c)
+	}
+}
+
+// sendEnded takes a send off the books.
+func (d *Driver) sendEnded(st *conn) {
+	st.sending, st.quiet = false, false
+	st.entries--
+	if st.gather != nil {
+		d.putGather(st.gather)
+		st.gather = nil
 	}
 }

@@ -15,6 +15,7 @@ type syslets struct {
 	records []record
 	free    []int32
 	table   table
+	early   early
 	// chainMax bounds this ring's chains: chainMax, or what its queue holds.
 	chainMax int
 
@@ -48,6 +49,8 @@ type record struct {
 	waiting bool
 	// naming: the entries give a file that is in a slot a descriptor.
 	naming bool
+	// file: its entries are counted in early.flying.
+	file bool
 	// stepwise: the kernel has refused a chain; one op at a time from here on.
 	stepwise bool
 }
@@ -59,9 +62,12 @@ func (q *syslets) init(d *Driver) {
 	q.repeat = srt.NewTimer(func(*srt.Shard) { q.cancelRest() })
 }
 
-func (q *syslets) open(r *uring.Ring) {
+func (q *syslets) open(r *uring.Ring, t *tricks, conns int) {
 	q.chainMax = min(chainMax, r.Entries())
-	q.table.open(r)
+	if !t.direct {
+		conns = 0
+	}
+	q.table.open(r, t.features, conns)
 }
 
 // Submit runs y as far as it needs no system call; the rest is the ring's and,
@@ -154,6 +160,7 @@ func (q *syslets) done(k key, res int32) {
 		return
 	}
 	y := r.y
+	q.landed(r)
 	if !r.naming {
 		q.settle(r)
 	}

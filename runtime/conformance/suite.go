@@ -30,12 +30,14 @@ func Run(t *testing.T, open Open, skip error) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"echo", s.echo}, {"half-close", s.halfClose}, {"end-behind-much", s.endBehindMuch}, {"reset", s.reset}, {"thousand", s.thousand},
+		{"echo", s.echo}, {"no-delay", s.noDelay}, {"half-close", s.halfClose}, {"end-behind-much", s.endBehindMuch}, {"reset", s.reset}, {"thousand", s.thousand},
 		{"slow-reader", s.slowReader}, {"pipelined-leftovers", s.leftovers},
 		{"limit-unsent-close", s.unsentClose}, {"limit-unsent-drop", s.unsentDrop}, {"limit-unsent-pause", s.unsentPause},
 		{"limit-unread-close", s.unreadClose}, {"limit-unread-pause", s.unreadPause},
 		{"limit-conns", s.maxConns}, {"limit-conns-per-addr", s.maxConnsPerAddr}, {"idle", s.idle},
 		{"close-flushes", s.closeFlushes}, {"abort", s.abort}, {"linger", s.lingerTimeout}, {"pause-resume", s.pauseResume},
+		{"file-order", s.fileOrder}, {"file-big", s.fileBig}, {"file-cold", s.fileCold}, {"file-gone", s.fileGone}, {"file-short", s.fileShort}, {"file-idle", s.fileIdle},
+		{"file-waits", s.fileWaits}, {"half-open", s.halfOpen},
 		{"block-shared", s.sharedBlock}, {"stale-id", s.staleID},
 		{"ops-files", s.opsFiles}, {"ops-errors", s.opsErrors}, {"ops-flags", s.opsFlags}, {"ops-net", s.opsNet},
 		{"ops-pipes", s.opsPipes}, {"ops-bad", s.opsBad}, {"ops-busy", s.opsBusy}, {"ops-starve", s.opsStarve}, {"ops-no-complete", s.opsNoComplete},

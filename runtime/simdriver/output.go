@@ -3,6 +3,8 @@ package simdriver
 import (
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/syslet/syslet/runtime"
 )
 
@@ -47,6 +49,10 @@ func (d *Driver) send(l *link) {
 func (d *Driver) give(l *link) {
 	l.wants = false
 	l.views = l.c.Output(make([][]byte, 0, 1+d.sim.Rand.IntN(viewsMax)))
+	if len(l.views) == 0 && l.c.HasFiles() {
+		d.giveFile(l)
+		return
+	}
 	if len(l.views) == 0 || l.c.Unsent() == 0 {
 		if len(l.views) > 0 || l.c.Unsent() > 0 {
 			d.sim.broke("connection %d has %d unsent bytes in %d segments", l.id, l.c.Unsent(), len(l.views))
@@ -54,6 +60,26 @@ func (d *Driver) give(l *link) {
 		return
 	}
 	l.inFlight, l.sum = true, sumOf(l.views)
+}
+
+// giveFile is give for a range of a file, of which it reads a part. What was read
+// is taken to be in the page cache, so that syslets read the rest.
+func (d *Driver) giveFile(l *link) {
+	r, ok := d.shard.CachedOutput(l.c)
+	if !ok {
+		return // MoreOutput follows
+	}
+	p := make([]byte, min(r.Len, 1+d.sim.Rand.IntN(64<<10)))
+	n, err := unix.Pread(r.Fd, p, r.Off)
+	switch {
+	case err != nil:
+		d.fail(l, err.(unix.Errno))
+	case n == 0:
+		d.shard.FileShort(l.c)
+	default:
+		l.views = [][]byte{p[:n]}
+		l.inFlight, l.sum = true, sumOf(l.views)
+	}
 }
 
 // taken is the end of a send.

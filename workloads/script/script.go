@@ -16,6 +16,13 @@ type Load interface {
 	Client(i int, seed uint64) Client
 }
 
+// Deliverer is a Load whose server also sends what answers no request of the
+// connection that gets it, as a fan-out does.
+type Deliverer interface {
+	// DeliveryBytes is the length of every message from the server.
+	DeliveryBytes() int
+}
+
 // Client is one scripted connection. It belongs to one thread at a time.
 type Client interface {
 	// Hello appends what the client sends when its connection is open, if

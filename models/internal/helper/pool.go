@@ -41,6 +41,9 @@ type Pool struct {
 func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) *Pool {
 	p := &Pool{shard: s, stopsAt: stopsAt, work: queue.New(s)}
 	p.wg.Add(threads)
+	// Each needs a P as soon as its call is over: with fewer, 32 reads in flight get
+	// to a half of the rate, and one in a hundred waits for 10 ms.
+	srt.RaiseProcs(s.Shards()*(1+threads) + 2)
 	for i := range threads {
 		go p.help(fmt.Sprintf("helper%d-%d", s.Index(), i))
 	}
@@ -85,15 +88,22 @@ func (p *Pool) help(name string) {
 			go p.help(name)
 		}
 	}()
+	yielded := false // since the last syslet
 	for {
 		y = p.work.Pop()
 		if y == nil {
 			if p.stopped.Load() {
 				return
 			}
+			if !yielded { // what it has given back may come again at once
+				yielded = true
+				_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+				continue
+			}
 			p.wait()
 			continue
 		}
+		yielded = false
 		p.run(y)
 		p.shard.FinishFrom(y)
 	}
@@ -106,7 +116,7 @@ func (p *Pool) wait() {
 	if !p.work.Empty() || p.stopped.Load() {
 		return
 	}
-	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWaitPrivate, uintptr(posted), 0, 0, 0)
+	_, _ = srt.BlockingSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWaitPrivate, uintptr(posted), 0, 0, 0)
 }
 
 func (p *Pool) run(y *srt.Syslet) {

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -9,14 +10,17 @@ import (
 	"github.com/syslet/syslet/runtime"
 )
 
-// Connections: all calls here are nonblocking and so made raw.
+// Connections: all calls here are nonblocking and so made raw; those of the steady path
+// by package syscall itself, for unix.RawSyscall6 is a jump to it behind a wrapper that
+// copies its arguments to the stack.
 
 const inEdges = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 func (p *Poller) at(c *runtime.Conn) *state { return &p.conns[c.Slot()] }
 
-// Attach watches both directions, edge triggered, once and for all: no
-// epoll_ctl on the steady path.
+// Attach watches both directions, edge triggered, once and for all: no epoll_ctl on
+// the steady path, and 0.3 us less for each message than level triggered, where the
+// kernel asks each reported socket again at the next wait (BenchmarkTrigger).
 func (p *Poller) Attach(c *runtime.Conn) error {
 	for c.Slot() >= len(p.conns) {
 		p.conns = append(p.conns, state{})
@@ -82,7 +86,7 @@ func (p *Poller) receive(c *runtime.Conn) {
 			return
 		}
 		p.sysRecv++
-		r, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.Fd()), uintptr(unsafe.Pointer(&p.buf[0])), recvBytes, unix.MSG_DONTWAIT, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.Fd()), uintptr(unsafe.Pointer(&p.buf[0])), recvBytes, unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case e == unix.EINTR:
 			continue
@@ -119,6 +123,10 @@ func (p *Poller) Flush(conns []*runtime.Conn) {
 }
 
 func (p *Poller) send(c *runtime.Conn, st *state) {
+	if c.HasFiles() {
+		st.blocked = p.outlet.Send(p.shard, c)
+		return
+	}
 	for c.Unsent() > 0 {
 		views := c.Output(p.views[:0])
 		total := 0
@@ -153,7 +161,7 @@ func (p *Poller) sendViews(fd, n int) (int, unix.Errno) {
 	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 	p.sysSend++
 	if n == 1 {
-		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(p.iovs[0].Base)), uintptr(p.iovs[0].Len), flags, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(p.iovs[0].Base)), uintptr(p.iovs[0].Len), flags, 0, 0)
 		return int(r), e
 	}
 	msg := unix.Msghdr{Iov: &p.iovs[0]}

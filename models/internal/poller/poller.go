@@ -4,12 +4,13 @@ package poller
 
 import (
 	"fmt"
-	"time"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/syslet/syslet/models/internal/nap"
+	"github.com/syslet/syslet/models/internal/outlet"
 	"github.com/syslet/syslet/runtime"
 )
 
@@ -19,6 +20,7 @@ const (
 	recvsPerRun = 4        // reads of one connection before the others' turn
 	acceptsMax  = 64
 	iovMax      = 64
+	sleptForNs  = 2000 // a wait that took longer did not find its events waiting
 )
 
 // What an event is about: a ConnID, unless the top bit is set (a ConnID's is
@@ -27,6 +29,7 @@ const (
 	special  = 1 << 63
 	wakeKey  = special | 1
 	acceptTo = special | 2
+	alarmKey = special | 3
 	watchKey = special | 1<<62 // with a watch's key in the low bits
 )
 
@@ -43,7 +46,9 @@ type Poller struct {
 	ready   []runtime.ConnID // have more to read than one run took
 	again   []runtime.ConnID // scratch
 
-	nap nap.Nap
+	nap    nap.Nap
+	alarm  alarm
+	sleeps bool // the last wait that might sleep did
 
 	listenFd  int
 	listening bool
@@ -52,8 +57,10 @@ type Poller struct {
 	buf   []byte
 	views [iovMax][]byte
 	iovs  [iovMax]unix.Iovec
-	from  unix.RawSockaddrAny
-	addrN uint32
+	// outlet is for connections with ranges of files.
+	outlet outlet.Outlet
+	from   unix.RawSockaddrAny
+	addrN  uint32
 
 	// OnWatch is told of an event of a descriptor given to Watch.
 	OnWatch func(key uint32)
@@ -84,9 +91,15 @@ func Open(s *runtime.Shard) (*Poller, error) {
 	}
 	p := &Poller{shard: s, epfd: epfd, wakefd: wakefd, listenFd: -1, buf: make([]byte, recvBytes)}
 	p.reopen = runtime.NewTimer(func(*runtime.Shard) { p.startAccepting() })
-	if e := p.ctl(unix.EPOLL_CTL_ADD, wakefd, unix.EPOLLIN|unix.EPOLLET, wakeKey); e != 0 {
+	if err := p.alarm.open(); err != nil {
 		p.Close()
-		return nil, fmt.Errorf("poller: cannot watch the eventfd: %w", e)
+		return nil, err
+	}
+	for key, fd := range map[uint64]int{wakeKey: wakefd, alarmKey: p.alarm.fd} {
+		if e := p.ctl(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLET, key); e != 0 {
+			p.Close()
+			return nil, fmt.Errorf("poller: cannot watch the eventfd and the timerfd: %w", e)
+		}
 	}
 	return p, nil
 }
@@ -95,6 +108,7 @@ func Open(s *runtime.Shard) (*Poller, error) {
 func (p *Poller) Close() {
 	_ = unix.Close(p.epfd)
 	_ = unix.Close(p.wakefd)
+	p.alarm.close()
 }
 
 func (p *Poller) ctl(op, fd int, events uint32, key uint64) unix.Errno {
@@ -112,16 +126,20 @@ func (p *Poller) Wake() {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakefd), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// Wait fills the batch, unless some of the last one is left. It polls first
-// (that alone costs a loaded loop nothing it would not pay) and sleeps only if
-// there is nothing, for at most timeoutNs; negative: for ever.
+// Wait fills the batch, unless some of the last one is left. It polls first, which
+// costs a loaded loop nothing it would not pay, and sleeps only if there is nothing,
+// for at most timeoutNs; negative: for ever. A loop that really slept the last time is
+// about to do so again, so it does not poll: a system call less for each wake-up.
 func (p *Poller) Wait(timeoutNs int64) {
 	if p.next < p.n {
 		return
 	}
-	p.next = 0
-	p.n = p.poll()
-	if p.n > 0 || timeoutNs == 0 || len(p.ready)+len(p.again) > 0 {
+	p.next, p.n = 0, 0
+	must := timeoutNs == 0 || len(p.ready)+len(p.again) > 0 // or the work that is there would wait
+	if must || !p.sleeps {
+		p.n = p.poll()
+	}
+	if p.n > 0 || must {
 		return
 	}
 	if !p.shard.MayWait() {
@@ -130,65 +148,42 @@ func (p *Poller) Wait(timeoutNs int64) {
 	if p.BeforeSleep != nil {
 		p.BeforeSleep()
 	}
-	fromNs := p.shard.NowNs()
-	p.n = p.sleep(timeoutNs)
-	p.shard.Woke()
-	p.nap.Slept(p.shard.NowNs() - fromNs)
+	p.sleep(timeoutNs)
 }
 
 func (p *Poller) poll() int {
 	p.sysWait++
-	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, 0, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, 0, 0, 0)
 	if e != 0 {
 		return 0
 	}
 	return int(n)
 }
 
-// sleep waits raw if it will not be for long, and otherwise through the
-// scheduler's hooks (package nap). EINTR is a wake-up like any other: the loop
-// computes its next timeout anew.
-func (p *Poller) sleep(timeoutNs int64) int {
-	first := p.nap.First(timeoutNs)
-	if first > 0 {
-		ts := unix.NsecToTimespec(first)
+// sleep waits for an event, the alarm's among them, raw or through the scheduler's
+// hooks (package nap). EINTR is a wake-up like any other: the loop computes its next
+// timeout anew.
+func (p *Poller) sleep(timeoutNs int64) {
+	fromNs := p.shard.NowNs()
+	if p.alarm.due(fromNs, timeoutNs) {
 		p.sysWait++
-		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, uintptr(unsafe.Pointer(&ts)), 0, 0)
-		switch {
-		case e == 0 && n > 0:
-			return int(n)
-		case e == unix.EINTR || e == 0 && first == timeoutNs:
-			return 0
-		case e == unix.ENOSYS:
-			first = 0
-		}
 	}
-	return p.sleepLong(nap.Rest(timeoutNs, first))
-}
-
-func (p *Poller) sleepLong(timeoutNs int64) int {
-	var ts *unix.Timespec
-	if timeoutNs >= 0 {
-		t := unix.NsecToTimespec(timeoutNs)
-		ts = &t
-	}
+	const forEver = ^uintptr(0)
+	var n uintptr
+	var e unix.Errno
 	p.sysWait++
-	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, uintptr(unsafe.Pointer(ts)), 0, 0)
-	if e == unix.ENOSYS {
-		n, _, e = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, uintptr(roundUpMs(timeoutNs)), 0, 0)
+	if p.nap.Raw() {
+		n, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
+	} else {
+		n, _, e = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
 	}
-	if e != 0 {
-		return 0
+	if e == 0 {
+		p.n = int(n)
 	}
-	return int(n)
-}
-
-// roundUpMs is for kernels before 5.11, which cannot wait for less.
-func roundUpMs(ns int64) int {
-	if ns < 0 {
-		return -1
-	}
-	return int((ns + int64(time.Millisecond) - 1) / int64(time.Millisecond))
+	p.shard.Woke()
+	sleptNs := p.shard.NowNs() - fromNs
+	p.sleeps = sleptNs > sleptForNs
+	p.nap.Woke(sleptNs, e == unix.EINTR)
 }
 
 // Step handles one event and reports whether there was one.
@@ -201,6 +196,8 @@ func (p *Poller) Step() bool {
 	switch k := key(ev); {
 	case k == wakeKey:
 		p.wakes++
+	case k == alarmKey:
+		p.alarm.atNs = 0
 	case k == acceptTo:
 		p.accept()
 	case k&watchKey == watchKey:
@@ -241,7 +238,7 @@ func (p *Poller) Unwatch(fd int) { p.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0) }
 func (p *Poller) ReadStats(st *runtime.Stats) {
 	st.SysWait += p.sysWait
 	st.SysRecv += p.sysRecv
-	st.SysSend += p.sysSend
+	st.SysSend += p.sysSend + p.outlet.Calls
 	st.SysAccept += p.sysAccept
 	st.SysClose += p.sysClose
 	st.SysCtl += p.sysCtl

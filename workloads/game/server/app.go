@@ -66,7 +66,9 @@ func (a *App) settle() {
 		if !ok {
 			break
 		}
+		b := m.Block // dispatch may change m
 		a.dispatch(a.shard.Index(), &m)
+		release(b)
 	}
 	a.mail.settling = false
 }

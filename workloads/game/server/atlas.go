@@ -15,6 +15,7 @@ type atlas struct {
 	players slots[player]
 	spare   []*player
 	saveNs  int64 // Config.SaveEvery; negative: never
+	scratch []byte
 }
 
 // area is a map of this shard, and how many watch it from where.
@@ -273,12 +274,13 @@ func (t *atlas) saveShare(part, parts int) {
 // whatever the number of its viewers.
 func (t *atlas) show(index int, ar *area) {
 	if ar.Changed() {
-		delta := runtime.NewBlock(ar.Delta(make([]byte, 0, ar.SizeHint(false)), ar.ticks))
+		delta := t.block(ar.Delta(t.scratch[:0], ar.ticks))
 		for gate, n := range ar.viewers {
 			if n > ar.fresh[gate] && delta.Len() > 0 {
 				t.mail.post(gate, &runtime.Message{Kind: mailView, A: uint64(index), Block: delta})
 			}
 		}
+		delta.Release()
 	}
 	var all *runtime.Block
 	for gate, n := range ar.fresh {
@@ -286,9 +288,21 @@ func (t *atlas) show(index int, ar *area) {
 			continue
 		}
 		if all == nil {
-			all = runtime.NewBlock(ar.Snapshot(make([]byte, 0, ar.SizeHint(true)), ar.ticks))
+			all = t.block(ar.Snapshot(t.scratch[:0], ar.ticks))
 		}
 		t.mail.post(gate, &runtime.Message{Kind: mailView, A: uint64(index), B: 1, Block: all})
 		ar.fresh[gate] = 0
 	}
+	if all != nil {
+		all.Release()
+	}
+}
+
+// block makes a block of view, which is written to scratch: how long it gets is not
+// known before. A tick costs no allocation.
+func (t *atlas) block(view []byte) *runtime.Block {
+	t.scratch = view
+	b := t.mail.shard.TakeBlock(len(view))
+	copy(b.Bytes(), view)
+	return b
 }

@@ -123,11 +123,18 @@ func (l *mail) post(to int, m *runtime.Message) {
 	}
 }
 
+func release(b *runtime.Block) {
+	if b != nil {
+		b.Release()
+	}
+}
+
 func (l *mail) sendHeld() {
 	for to := range l.held {
 		h := &l.held[to]
 		for h.len() > 0 && l.shard.Post(to, h.front()) != runtime.Busy {
-			h.pop()
+			m, _ := h.pop()
+			release(m.Block)
 		}
 		if h.len() > 0 && !l.retry.Armed() {
 			l.shard.Arm(l.retry, time.Millisecond)
@@ -135,7 +142,8 @@ func (l *mail) sendHeld() {
 	}
 }
 
-// fifo is a queue of messages that keeps its memory.
+// fifo is a queue of messages that keeps its memory. It holds their blocks: who pops
+// one releases its block.
 type fifo struct {
 	m     []runtime.Message
 	first int // m[:first] are gone
@@ -149,6 +157,9 @@ func (q *fifo) push(m *runtime.Message) {
 		n := copy(q.m, q.m[q.first:])
 		clear(q.m[n:])
 		q.m, q.first = q.m[:n], 0
+	}
+	if m.Block != nil {
+		m.Block.Hold()
 	}
 	q.m = append(q.m, *m)
 }

@@ -133,12 +133,3 @@ func (a *Area) Snapshot(dst []byte, tick uint32) []byte {
 	}
 	return v.end()
 }
-
-// SizeHint is roughly how many bytes Delta (or Snapshot, if all) will append.
-func (a *Area) SizeHint(all bool) int {
-	const head, moved, entered = 16, 5, proto.MaxEntry
-	if all {
-		return head + entered*a.live
-	}
-	return head + (moved+3)*(len(a.changed)+len(a.gone))
-}
