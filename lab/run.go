@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/syslet/syslet/lab/load"
@@ -46,6 +44,9 @@ type Prepared struct {
 	Refused []result.Refusal
 	// Estimate is how long all of it will take, about.
 	Estimate time.Duration
+
+	forServer, forLoad []int
+	made               bool // Make was called
 }
 
 // Prepare probes models and machine and makes the plan; it writes nothing.
@@ -56,18 +57,24 @@ func Prepare(o Options) (*Prepared, error) {
 	}
 	out := existing(o.Out)
 	p.env = sensor.Environment(out, out)
-	serverCPUs, loadCPUs, warning := splitCPUs()
-	if warning != "" {
+	var warning string
+	if p.forServer, p.forLoad, warning = splitCPUs(); warning != "" {
 		p.env.Warnings = append(p.env.Warnings, warning)
 	}
-	p.specs = plan.Trials(p.opts.Experiments, o.Seed)
+	p.plan()
+	return p, nil
+}
+
+// plan makes the list of trials, and says in the environment what it is.
+func (p *Prepared) plan() {
+	p.specs = plan.Trials(p.opts.Experiments, p.opts.Seed)
+	p.env.Warnings = append(p.env.Warnings, plan.Limits(p.specs)...)
 	for i := range p.specs {
 		s := &p.specs[i]
-		s.ServerCPUs, s.LoadCPUs, s.Binary = serverCPUs, loadCPUs, o.Binary
-		s.WorkDir = filepath.Join(o.Out, "work", strconv.Itoa(i))
+		s.ServerCPUs, s.LoadCPUs, s.Binary = p.forServer, p.forLoad, p.opts.Binary
+		s.WorkDir = filepath.Join(p.opts.Out, "work", strconv.Itoa(i))
 	}
-	p.describe(serverCPUs, loadCPUs)
-	return p, nil
+	p.describe()
 }
 
 // existing is the nearest folder above dir that is there.
@@ -85,32 +92,6 @@ func existing(dir string) string {
 	return "."
 }
 
-// chooseModels leaves out what was not asked for and what this system refuses.
-func (p *Prepared) chooseModels() error {
-	for _, m := range p.opts.Models {
-		if !slices.Contains(models.AllNames(), m) {
-			return fmt.Errorf("lab: no model %q (--models); there are %s", m, strings.Join(models.AllNames(), ", "))
-		}
-	}
-	refused := map[string]bool{}
-	for _, m := range models.AllNames() {
-		if err := models.Refused(m); err != nil {
-			refused[m] = true
-			p.Refused = append(p.Refused, result.Refusal{Model: m, Reason: err.Error()})
-		}
-	}
-	for i := range p.opts.Experiments {
-		e := &p.opts.Experiments[i]
-		e.Models = slices.DeleteFunc(slices.Clone(e.Models), func(m string) bool {
-			return refused[m] || len(p.opts.Models) > 0 && !slices.Contains(p.opts.Models, m)
-		})
-		if p.opts.Rounds > 0 {
-			e.Rounds = p.opts.Rounds
-		}
-	}
-	return nil
-}
-
 // splitCPUs gives the server the first CPU that we may use and the load the
 // last one.
 func splitCPUs() (forServer, forLoad []int, warning string) {
@@ -124,13 +105,14 @@ func splitCPUs() (forServer, forLoad []int, warning string) {
 	return cpus[:1], cpus[len(cpus)-1:], ""
 }
 
-func (p *Prepared) describe(forServer, forLoad []int) {
+func (p *Prepared) describe() {
 	e := &p.env
 	e.Start, e.Seed, e.CommandLine, e.Refused = time.Now(), p.opts.Seed, p.opts.CommandLine, p.Refused
-	e.ServerCPUs, e.LoadCPUs = trial.CPUList(forServer), trial.CPUList(forLoad)
+	e.ServerCPUs, e.LoadCPUs = trial.CPUList(p.forServer), trial.CPUList(p.forLoad)
 	if err := models.Refused("iouring"); err != nil {
 		e.IOUring = result.Capability{Detail: err.Error()}
 	}
+	e.Plan, p.Estimate = nil, 0
 	for i := range p.opts.Experiments {
 		x := &p.opts.Experiments[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
@@ -145,6 +127,11 @@ func (p *Prepared) Trials() []trial.Spec { return p.specs }
 // Run runs the trials. When ctx ends, what is finished stays and ctx's error is
 // returned.
 func (p *Prepared) Run(ctx context.Context) error {
+	if !p.made {
+		if err := p.Make(ctx); err != nil {
+			return err
+		}
+	}
 	w, err := result.Create(p.opts.Out)
 	if err != nil {
 		return err
@@ -159,6 +146,9 @@ func (p *Prepared) Run(ctx context.Context) error {
 		return err
 	}
 	if err := p.makeLedger(work); err != nil {
+		return err
+	}
+	if err := p.bringIn(ctx); err != nil {
 		return err
 	}
 	for i := range p.specs {
@@ -186,21 +176,26 @@ func (p *Prepared) tell(i int, s *trial.Spec, done *result.Trial) {
 // small enough to be written in a moment.
 const diskFileBytes = 64 << 20
 
-// makeDiskFile writes the file that blocking requests read from, if any do.
+// makeDiskFile writes the files that trials read from, one of each size.
 func (p *Prepared) makeDiskFile(dir string) error {
-	path := ""
+	paths := map[int64]string{}
 	for i := range p.specs {
 		s := &p.specs[i]
 		if !s.NeedsDiskFile {
 			continue
 		}
-		if path == "" {
-			var err error
-			if path, err = trial.MakeDiskFile(dir, diskFileBytes, p.opts.Seed); err != nil {
+		size := s.DiskBytes
+		if size == 0 {
+			size = diskFileBytes
+		}
+		if paths[size] == "" {
+			path, err := trial.MakeDiskFile(filepath.Join(dir, "disk"+strconv.FormatInt(size, 10)), int(size), p.opts.Seed)
+			if err != nil {
 				return err
 			}
+			paths[size] = path
 		}
-		s.DiskFile = path
+		s.DiskFile = paths[size]
 	}
 	return nil
 }

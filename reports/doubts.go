@@ -67,13 +67,17 @@ func (d doubts) add(t *result.Trial) {
 	}
 }
 
-// String lists the kinds, the most frequent first, each with one trial's words.
-func (d doubts) String() string {
-	kinds := slices.SortedFunc(maps.Keys(d), func(a, b string) int {
+// kinds are in order, the most frequent first.
+func (d doubts) kinds() []string {
+	return slices.SortedFunc(maps.Keys(d), func(a, b string) int {
 		return cmp.Or(cmp.Compare(d[b].trials, d[a].trials), cmp.Compare(a, b))
 	})
+}
+
+// String lists the kinds, each with one trial's words.
+func (d doubts) String() string {
 	var parts []string
-	for _, k := range kinds {
+	for _, k := range d.kinds() {
 		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), d[k].example))
 	}
 	return strings.Join(parts, "; ")

@@ -45,6 +45,12 @@ var bodiesTopics = []topic{
 	{"CPU and memory", []string{result.CPUPerOp, result.RSS}},
 }
 
+var serverTopics = []topic{
+	{"CPU", []string{result.CPUPerDelivery, result.CPUPerOp}},
+	{"System calls and context switches", []string{result.SyscallsKernelPerDelivery, result.SyscallsKernelPerOp, result.SwitchesVoluntaryPerOp}},
+	{"Latency, and saturation", []string{result.LatencyP99, result.LatencyP999, result.SaturationThroughput, result.SaturationP99}},
+}
+
 // hints say what a figure is to be looked at for, beyond who is first.
 var hints = map[string]string{
 	result.LatencyP50:               "Counted from the intended send time, so waiting behind others is in it.",
@@ -71,9 +77,11 @@ var cacheHints = map[string]string{
 // sections are the figures of a view.
 func (v *view) sections(lk map[string]look) []section {
 	topics := mixTopics
-	switch v.Factor {
-	case "":
-	case rankings:
+	switch {
+	case v.besides():
+		topics = serverTopics
+	case v.Factor == "":
+	case v.Factor == rankings:
 		topics = bodiesTopics
 	default:
 		topics = curveTopics
@@ -118,6 +126,9 @@ func (v *view) factorLabel() string {
 	if v.Factor == rankings {
 		return "rankings per second"
 	}
+	if v.Factor == result.Conns {
+		return "number of connections"
+	}
 	return strings.ReplaceAll(v.Factor, "_", " ")
 }
 
@@ -133,7 +144,10 @@ func titled(k key) string {
 	return k.Label()
 }
 
-func hint(k key) string {
+func (v *view) hint(k key) string {
+	if k.Name == result.SaturationThroughput && v.besides() {
+		return "The most that the server answered in a closed loop; the notes below the tables say where the load was the limit."
+	}
 	if k.Name == result.CacheMissesPerOp {
 		return cacheHints[k.Source]
 	}
@@ -173,7 +187,7 @@ func (v *view) dotFigure(k key, lk map[string]look, width vg.Length) *figure {
 	}
 	return &figure{
 		Slug: v.figureSlug(k), Title: upperFirst(titled(k)),
-		Caption: strings.TrimSpace(v.rank(k, "").short() + " " + hint(k)),
+		Caption: strings.TrimSpace(v.rank(k, "").short() + " " + v.hint(k)),
 		Alt:     fmt.Sprintf("Dot plot of %s by model, one dot a round. Medians: %s.", titled(k), strings.Join(alt, "; ")),
 		width:   width, height: 64 + dotRowHeight*vg.Length(len(rows)), right: 42,
 		plot: func() *plot.Plot { return newDots(rows, axisName(k), k.Unit) },
@@ -227,7 +241,7 @@ func (v *view) curveFigure(k key, lk map[string]look) *figure {
 	}
 	return &figure{
 		Slug: v.figureSlug(k), Title: upperFirst(titled(k)), Wide: true,
-		Caption: strings.TrimSpace(v.curveCaption(k) + " " + hint(k)),
+		Caption: strings.TrimSpace(v.curveCaption(k) + " " + v.hint(k)),
 		Alt:     strings.TrimSpace(fmt.Sprintf("Medians of %s %s against %s. %s.", titled(k), unit, v.factorLabel(), strings.Join(alt, "; "))),
 		width:   wideWidth, height: 220, legend: legend,
 		plot: func() *plot.Plot {

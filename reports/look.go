@@ -33,6 +33,23 @@ var paints = []paint{
 	{"#00805C", "#2CCB9C"}, // threadlet
 	{"#B0407F", "#EB9BCB"}, // goroutine
 	{"#4D4D4D", "#C9C9C9"}, // nonblock-inline
+
+	// Servers that are not ours are muted, so that ours stand out before them.
+	{"#7C6E9C", "#A99FC6"}, // gnet
+	{"#56808F", "#8FB3C1"}, // nbio
+	{"#93705A", "#C2A38C"}, // netpoll
+	{"#6C8256", "#A3B98D"}, // evio
+	{"#9A6680", "#C998AF"}, // net
+	{"#46546B", "#A5B2C9"}, // c-epoll
+	{"#75693B", "#BCAF80"}, // c-iouring
+	{"#4A7C6B", "#88B8A8"}, // nginx
+	{"#5E7A3F", "#A2BC84"}, // nginx-cached
+	{"#86698F", "#B99DC1"}, // net-http
+	{"#8A6B5B", "#BFA294"}, // fio-psync
+	{"#5B7391", "#9AB0CC"}, // fio-libaio
+	{"#7A7044", "#BDB388"}, // fio-io_uring
+	{"#3F7A78", "#86B8B6"}, // fio-io_uring-fixed
+
 	{"#6A51A3", "#B7A6EE"}, // any other
 	{"#8A6A10", "#D9C06A"},
 	{"#147F8C", "#6AD3E2"},
@@ -45,17 +62,48 @@ var shapes = [][][2]float64{
 	{{-0.88, -0.88}, {-0.88, 0.88}, {0.88, 0.88}, {0.88, -0.88}},
 	{{0, 1.25}, {1.05, 0}, {0, -1.25}, {-1.05, 0}},
 	cross(math.Pi / 4),
-	cross(0),
-	{{0, -1.15}, {1.05, 0.8}, {-1.05, 0.8}},
+
+	regular(5, 1.1, math.Pi/2), // gnet
+	star(5, math.Pi/2),
+	{{-1.15, 0}, {0.8, 1.05}, {0.8, -1.05}},
+	{{1.15, 0}, {-0.8, 1.05}, {-0.8, -1.05}},
+	star(4, math.Pi/2),
+	{{-0.95, 1}, {0.95, 1}, {-0.95, -1}, {0.95, -1}},
+	{{-1, 0.95}, {-1, -0.95}, {1, 0.95}, {1, -0.95}},
+	{{-1.15, 0.45}, {1.15, 0.45}, {1.15, -0.45}, {-1.15, -0.45}},
+	{{-0.45, 1.15}, {0.45, 1.15}, {0.45, -1.15}, {-0.45, -1.15}},
+	regular(5, 1.1, math.Pi/2), // in experiments without the first of this shape
+	star(5, math.Pi/2),
+	star(4, math.Pi/2),
+	{{-0.95, 1}, {0.95, 1}, {-0.95, -1}, {0.95, -1}},
+	{{-1, 0.95}, {-1, -0.95}, {1, 0.95}, {1, -0.95}},
+
+	{{0, -1.15}, {1.05, 0.8}, {-1.05, 0.8}}, // any other
 	regular(6, 1.05, 0),
+	cross(0),
 }
 
-// known models have fixed slots. The order is that of all tables and plots.
-var known = []string{"nonblock", "iouring", "threadlet", "goroutine", "nonblock-inline"}
+// known models and servers have fixed slots. The order is that of all tables and
+// plots: ours, other Go libraries, plain C, whole programs.
+var known = []string{"nonblock", "iouring", "threadlet", "goroutine", "nonblock-inline",
+	"gnet", "nbio", "netpoll", "evio", "net", "c-epoll", "c-iouring", "nginx", "nginx-cached", "net-http", "fio-psync", "fio-libaio", "fio-io_uring", "fio-io_uring-fixed"}
+
+// ourModels are the first of known.
+const ourModels = 5
 
 var modelDashes = map[string][]vg.Length{
 	"goroutine":       {5, 2.5},
 	"nonblock-inline": {1.5, 2},
+}
+
+// foreignDashes are those of servers that are not ours.
+var foreignDashes = []vg.Length{3, 2}
+
+func dashesOf(model string) []vg.Length {
+	if isForeign(model) {
+		return foreignDashes
+	}
+	return modelDashes[model]
 }
 
 // looks assigns a look to each model. Unknown models get one of the other slots
@@ -80,7 +128,7 @@ func looks(models []string) map[string]look {
 			}
 			taken[slot] = true
 		}
-		out[m] = look{model: m, slot: slot, dashes: modelDashes[m]}
+		out[m] = look{model: m, slot: slot, dashes: dashesOf(m)}
 	}
 	return out
 }
@@ -141,6 +189,20 @@ func regular(n int, r, turn float64) [][2]float64 {
 	out := make([][2]float64, n)
 	for i := range out {
 		sin, cos := math.Sincos(turn + 2*math.Pi*float64(i)/float64(n))
+		out[i] = [2]float64{r * cos, r * sin}
+	}
+	return out
+}
+
+// star has n points.
+func star(n int, turn float64) [][2]float64 {
+	out := make([][2]float64, 2*n)
+	for i := range out {
+		r := 1.25
+		if i%2 == 1 {
+			r = 0.55
+		}
+		sin, cos := math.Sincos(turn + math.Pi*float64(i)/float64(n))
 		out[i] = [2]float64{r * cos, r * sin}
 	}
 	return out

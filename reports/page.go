@@ -34,6 +34,8 @@ type page struct {
 	Style    template.CSS
 	Subtitle string
 	Verdict  verdict
+	Targets  []targetRow
+	Tallied  string // the targets' verdicts
 	Nothing  string
 	Models   []look
 	Looks    map[string]look
@@ -60,7 +62,9 @@ type viewPage struct {
 	Table    table
 	Takeover table
 	Blocks   *blockTable
-	Trials   trialTable
+	// Servers are the tables of a view with servers that are not ours.
+	Servers []serverTable
+	Trials  trialTable
 }
 
 type sectionPage struct {
@@ -105,6 +109,7 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 		vp.Table = v.table("Medians with intervals", lk, func(k key) bool { return !isTakeover(k) })
 		vp.Takeover = v.table("Takeovers", lk, isTakeover)
 		vp.Blocks = v.blocks(lk)
+		vp.Servers = v.serverTables(lk)
 		vp.Trials = v.trialTable(lk)
 		for _, s := range v.sections(lk) {
 			sp := sectionPage{Title: s.Title, Absent: s.Absent}
@@ -117,6 +122,8 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 		p.Views = append(p.Views, vp)
 	}
 	p.trials(run)
+	p.Targets = judgeTargets(vs)
+	p.Tallied = upperFirst(targetTally(p.Targets))
 	if env := run.Environment; env != nil {
 		p.Again = shellQuote(env.CommandLine)
 		p.Subtitle = strings.Join([]string{env.Start.UTC().Format("2 January 2006, 15:04 UTC"), orUnknown(env.CPUModel),

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -52,9 +53,21 @@ func (v *view) rank(k key, levelText string) ranking {
 	})
 	for i := range r.rows[min(1, len(r.rows)):] {
 		row := &r.rows[i+1]
-		row.against = stats.Compare(row.cell.values(), r.rows[0].cell.values())
+		row.against = v.relate(row.cell, r.rows[0].cell)
 	}
 	return r
+}
+
+// relate compares two cells: by round where servers that are not ours are in the
+// view, whose trials of a round are neighbours in time; otherwise by all rounds.
+func (v *view) relate(a, b *cell) stats.Comparison {
+	if v.besides() {
+		p := stats.PairedRatio(pair(a, b))
+		if p.Ratio == p.Ratio {
+			return stats.Comparison{NA: p.N, NB: p.N, Ratio: p.Ratio, Lo: p.Lo, Hi: p.Hi, Reached: p.Reached, P: math.NaN()}
+		}
+	}
+	return stats.Compare(a.values(), b.values())
 }
 
 // apart reports whether the ratio's interval excludes no difference, at the

@@ -68,9 +68,18 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 		b.WriteString("\n## What limits it\n\n")
 		markdownFindings(&b, found.Limits)
 	}
+	if rows := judgeTargets(vs); len(rows) > 0 {
+		b.WriteString("\n## Targets\n\n")
+		markdownTargets(&b, rows)
+	}
 	for _, v := range vs {
 		fmt.Fprintf(&b, "\n## %s\n\n", mdText(v.label()))
 		fmt.Fprintf(&b, "Median [interval] over rounds (%s). Workload %s.\n\n", v.levelsOfConfidence(), v.Workload)
+		if v.besides() {
+			// By metric it would be too wide for anybody; summary.csv has all.
+			v.markdownServers(&b, func(serverColumn) bool { return true })
+			continue
+		}
 		v.markdownTable(&b)
 	}
 	if run.Environment != nil && len(run.Environment.CommandLine) > 0 {

@@ -45,6 +45,10 @@ type verdict struct {
 func judge(run *result.Run, vs []*view) verdict {
 	var out verdict
 	for _, v := range vs {
+		if v.besides() {
+			out.Answers = append(out.Answers, v.serverFindings()...)
+			continue
+		}
 		switch v.Factor {
 		case "":
 			out.Answers = append(out.Answers, v.mixFindings()...)
@@ -70,6 +74,19 @@ func (v *view) mixFindings() []finding {
 	var out []finding
 	for _, name := range []string{result.LatencyP99, result.CPUPerOp} {
 		out = append(out, v.rankFindings(name, "")...)
+	}
+	return append(out, v.overloaded()...)
+}
+
+// serverFindings say at each level whose message, or delivery, costs least CPU.
+func (v *view) serverFindings() []finding {
+	name := result.CPUPerOp
+	if len(v.keysOf(result.CPUPerDelivery)) > 0 {
+		name = result.CPUPerDelivery
+	}
+	var out []finding
+	for _, l := range v.Levels {
+		out = append(out, v.rankFindings(name, l.Text)...)
 	}
 	return append(out, v.overloaded()...)
 }
@@ -102,6 +119,9 @@ func (v *view) at(levelText string) string {
 	}
 	if v.Factor == rankings {
 		return ", " + levelText + " rankings a second"
+	}
+	if v.Factor == result.Conns {
+		return ", " + thousands(levelText) + " connection" + strings.Repeat("s", min(1, len(strings.TrimPrefix(levelText, "1"))))
 	}
 	return ", " + v.Factor + " " + levelText
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/lab/yardstick"
 	"github.com/syslet/syslet/models"
 	"github.com/syslet/syslet/models/threadlet"
 	srt "github.com/syslet/syslet/runtime"
@@ -38,6 +39,13 @@ func doctor() error {
 			continue
 		}
 		row("model "+name, "ok", models.Describe(name))
+	}
+	for _, name := range yardstick.Names() {
+		if err := yardstick.Refused(name); err != nil {
+			row("program "+name, "refused", err.Error())
+			continue
+		}
+		row("program "+name, "ok", yardstick.Describe(name))
 	}
 	for _, d := range threadlet.Detectors(load.AllowedCPUs()[0]) {
 		detail := ""

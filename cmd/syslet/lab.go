@@ -84,6 +84,11 @@ func labRun(ctx context.Context, f *labFlags) error {
 	if err != nil {
 		return exitErr{exitUsage, err}
 	}
+	if !f.dry {
+		if err := p.Make(ctx); err != nil {
+			return err
+		}
+	}
 	for _, r := range p.Refused {
 		fmt.Fprintf(os.Stderr, "not run: %s: %s\n", r.Model, r.Reason)
 	}
@@ -232,7 +237,8 @@ func newLabCompare() *cobra.Command {
 }
 
 func newReport() *cobra.Command {
-	return &cobra.Command{
+	var readme bool
+	c := &cobra.Command{
 		Use: "report DIR", Short: "Write the report of a run's folder anew",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -240,6 +246,21 @@ func newReport() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return finish(args[0], nil) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if readme {
+				return printReadme(args[0])
+			}
+			return finish(args[0], nil)
+		},
 	}
+	c.Flags().BoolVar(&readme, "readme", false, "only print the tables of servers and the targets, as Markdown for a README")
+	return c
+}
+
+func printReadme(dir string) error {
+	run, err := result.Read(dir)
+	if err != nil {
+		return err
+	}
+	return reports.Readme(os.Stdout, run)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/workloads"
+	"github.com/syslet/syslet/workloads/echo"
 )
 
 // loadFlags are the flags of syslet load.
@@ -21,6 +23,7 @@ type loadFlags struct {
 	workload, cpus string
 	closed, json   bool
 	cfg            load.Config
+	idle           load.IdleConfig
 	work           workloads.LoadConfig
 }
 
@@ -45,12 +48,21 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.Float64Var(&f.cfg.Rate, "rate", 5000, "requests per second over all connections")
 	fl.DurationVar(&f.cfg.Duration, "duration", 10*time.Second, "length of the measured window")
 	fl.DurationVar(&f.cfg.Warmup, "warmup", time.Second, "length of the warm-up before it")
+	fl.DurationVar(&f.cfg.Tail, "tail", 0, "how long requests go on after the window, for sensors that disturb")
 	fl.DurationVar(&f.cfg.Drain, "drain", 5*time.Second, "longest wait for the last answers")
 	fl.Uint64Var(&f.cfg.Seed, "seed", 1, "decides arrivals and requests")
 	fl.BoolVar(&f.closed, "closed", false, "closed loop: --outstanding requests on each connection, --rate is ignored")
 	fl.IntVar(&f.cfg.Outstanding, "outstanding", 1, "with --closed")
+	fl.IntVar(&f.cfg.Speakers, "speakers", 0, "with --closed: connections that ask, the others only listen; 0: all")
 	fl.StringVar(&f.cpus, "cpus", "", "CPUs of the load, e.g. 1")
+	fl.IntVar(&f.idle.Conns, "idle-conns", 0, "connections opened before all else on which nothing happens; with --conns 0 they are held until interrupted")
+	fl.IntVar(&f.idle.SourceAddrs, "source-addrs", 0, "of --idle-conns: loopback addresses that they come from, 127.0.0.2 and up; 0: as many as are needed")
+	fl.IntVar(&f.idle.EchoBytes, "idle-echo", 0, "of --idle-conns: bytes that each sends once and must have back before it is idle; for an echo server")
+	fl.Float64Var(&f.idle.ConnectRate, "idle-rate", 0, "of --idle-conns: connects per second at most; 0: no limit but 64 at a time")
+	fl.IntVar(&f.work.Size, "size", echo.FrameBytes, "echo, fanout: bytes of a message, 16 to 65536, all of which must come back; echo: more than 16 for a plain server only")
 	fl.Float64Var(&f.work.DiskShare, "disk-share", 0, "echo: share of requests that read from disk, 0 to 1")
+	fl.StringSliceVar(&f.work.Files.Paths, "path", []string{"/"}, "fileserver: what is asked for, at random if there are several")
+	fl.StringVar(&f.work.Files.Root, "root", "", "fileserver: the folder that is served, to see what the answers are to be; empty: as the first of each")
 	fl.StringVar(&f.work.Game.Prefix, "prefix", "bot", "game: what the players' names begin with")
 	fl.IntVar(&f.work.Game.Move, "moves", 0, "game: weight of moves; all weights 0: the default mix")
 	fl.IntVar(&f.work.Game.Chat, "chats", 0, "game: weight of chat lines")
@@ -61,7 +73,7 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	return c
 }
 
-func drive(ctx context.Context, f *loadFlags) error {
+func drive(ctx context.Context, f *loadFlags) (err error) {
 	cpus, err := parseCPUs(f.cpus)
 	if err != nil {
 		return err
@@ -79,6 +91,18 @@ func drive(ctx context.Context, f *loadFlags) error {
 	}
 	var mu sync.Mutex
 	out := json.NewEncoder(os.Stdout)
+	if f.idle.Conns > 0 {
+		held, e := openIdle(ctx, f, out)
+		if e != nil {
+			return e
+		}
+		defer held.Close()
+		if f.cfg.Conns == 0 {
+			<-ctx.Done()
+			return allThere(held)
+		}
+		defer func() { err = errors.Join(err, allThere(held)) }()
+	}
 	f.cfg.OnPhase = func(p load.Phase) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -101,9 +125,36 @@ func drive(ctx context.Context, f *loadFlags) error {
 	return err
 }
 
+// openIdle opens the idle connections and says so.
+func openIdle(ctx context.Context, f *loadFlags, out *json.Encoder) (*load.Idlers, error) {
+	f.idle.Target = f.cfg.Target
+	held, err := load.OpenIdle(ctx, f.idle)
+	if err != nil {
+		return nil, err
+	}
+	r := held.Report()
+	if f.json {
+		return held, out.Encode(trial.LoadLine{Idle: &r})
+	}
+	fmt.Fprintf(os.Stderr, "idle: %d connections from %d addresses in %.2f s (%.0f/s)\n", r.Conns, max(r.SourceAddrs, 1), r.ConnectS, r.RatePerS)
+	return held, nil
+}
+
+// allThere is an error if idle connections have ended.
+func allThere(held *load.Idlers) error {
+	lost, err := held.Lost()
+	if lost > 0 {
+		err = fmt.Errorf("%d of %d idle connections were lost", lost, held.Report().Conns)
+	}
+	return err
+}
+
 func printReport(r *load.Report) {
 	fmt.Printf("%s loop, %d connections, %.2f s: offered %.0f/s, answered %.0f/s, errors %d, disconnects %d\n",
 		r.Mode, r.Conns, r.DurationS, r.Offered, r.Throughput, r.Counts.Errors(), r.Counts.Disconnects)
+	if r.Deliveries > 0 {
+		fmt.Printf("delivered %.0f messages/s\n", r.Deliveries)
+	}
 	fmt.Printf("%-10s %9s %10s %10s %10s %10s %10s\n", "latency us", "count", "p50", "p90", "p99", "p99.9", "max")
 	for _, k := range append(r.Kinds[:len(r.Kinds):len(r.Kinds)], r.All) {
 		l := k.Latency

@@ -72,7 +72,7 @@ Exit codes: 0 fine, 1 error, 2 usage, 3 regression, 4 invalid run.`,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exitErr{exitUsage, err} })
-	root.AddCommand(newServe(), newLoad(), newLab(), newReport(), newDoctor())
+	root.AddCommand(newServe(), newLoad(), newFiles(), newLab(), newReport(), newDoctor())
 	return root
 }
 

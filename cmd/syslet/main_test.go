@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -73,6 +74,7 @@ func TestExitCodes(t *testing.T) {
 		"nonsense": exitUsage, "lab nonsense": exitUsage, "serve --nonsense": exitUsage, "lab compare one": exitUsage,
 		"lab run --experiment nonsense": exitUsage, "lab run --models nonsense --dry-run": exitUsage, "serve --cpus x": exitUsage,
 		"serve --files nonsense": exitUsage, "serve --unsent-policy nonsense": exitUsage, "load --workload nonsense": exitUsage,
+		"load --workload echo --size 15": exitUsage, "load --workload fanout --size 65537": exitUsage,
 	} {
 		out, err := command(patience(t), strings.Fields(args)...).CombinedOutput()
 		require.Equal(t, want, exitCode(err), "%s: %s", args, out)
@@ -96,8 +98,10 @@ func TestServeAndLoad(t *testing.T) {
 
 func serveAndLoad(t *testing.T, model, workload string) {
 	ctx := patience(t)
+	site := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(site, "index.html"), []byte("<p>served</p>"), 0o644))
 	srv := command(ctx, "serve", "--json", "--model", model, "--workload", workload, "--listen", "127.0.0.1:0",
-		"--admin", "127.0.0.1:0", "--dir", t.TempDir())
+		"--admin", "127.0.0.1:0", "--dir", t.TempDir(), "--root", site)
 	if model == models.Inline {
 		srv.Args = append(srv.Args[:3:3], append([]string{"--model", "nonblock", "--files", "inline"}, srv.Args[5:]...)...)
 	}
@@ -119,6 +123,9 @@ func serveAndLoad(t *testing.T, model, workload string) {
 	require.NotNil(t, last.Report)
 	require.Zero(t, last.Report.Counts.Errors(), "%+v", last.Report)
 	require.Positive(t, last.Report.Counts.Answered)
+	if workload == workloads.Fanout { // each of 20 connections hears what any of them says
+		require.InEpsilon(t, 20*last.Report.Throughput, last.Report.Deliveries, 0.2)
+	}
 
 	snap := snapshotOf(t, ready.Admin)
 	require.GreaterOrEqual(t, snap.Sum.Accepted, uint64(20))
@@ -144,6 +151,39 @@ func httpGet(t *testing.T, url string) []byte {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
 	return body
+}
+
+// TestOthersNice: every thread but the loop's is lowered, and those made later.
+func TestOthersNice(t *testing.T) {
+	srv := command(patience(t), "serve", "--json", "--model", "nonblock", "--workload", "echo", "--listen", "127.0.0.1:0",
+		"--admin", "127.0.0.1:0", "--others-nice", "7", "--ballast", "1000000", "--garbage", "10000000")
+	out, err := srv.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, srv.Start())
+	defer srv.Process.Kill()
+	var ready trial.Ready
+	require.NoError(t, json.NewDecoder(out).Decode(&ready))
+	snapshotOf(t, ready.Admin)
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", ready.PID))
+	require.NoError(t, err)
+	loops, others := 0, 0
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		require.NoError(t, err)
+		name, rest, _ := strings.Cut(string(stat), ") ")
+		nice := strings.Fields(rest)[16] // field 19 of proc_pid_stat(5)
+		if strings.Contains(name, "(shard") {
+			require.Equal(t, "0", nice)
+			loops++
+			continue
+		}
+		require.Equal(t, "7", nice, name)
+		others++
+	}
+	require.Equal(t, 1, loops)
+	require.Positive(t, others)
+	require.NoError(t, srv.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, srv.Wait())
 }
 
 // TestLabRun runs a small real experiment to its report, and interrupts one.

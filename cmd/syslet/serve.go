@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/syslet/syslet/lab/admin"
+	"github.com/syslet/syslet/lab/ballast"
 	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/models"
@@ -24,13 +25,15 @@ import (
 
 // serveFlags are the flags of syslet serve.
 type serveFlags struct {
-	model, workload, cpus, admin, files, strategy string
-	probe, json                                   bool
-	ledgerQuery                                   time.Duration
-	stopTimeout                                   time.Duration
-	unread, unsent                                string
-	opts                                          runtime.Options
-	work                                          workloads.ServerConfig
+	model, workload, cpus, admin, files, strategy, ring string
+	probe, json                                         bool
+	ledgerQuery                                         time.Duration
+	stopTimeout                                         time.Duration
+	unread, unsent                                      string
+	opts                                                runtime.Options
+	work                                                workloads.ServerConfig
+	ballast                                             ballast.Config
+	othersNice                                          int
 }
 
 func newServe() *cobra.Command {
@@ -57,6 +60,11 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 	fl.IntVar(&f.opts.Shards, "shards", 1, "number of loops")
 	fl.StringVar(&f.files, "files", "helpers", "nonblock only: helpers, or inline (what blocks blocks the loop, functions too)")
 	fl.IntVar(&f.opts.Helpers, "helpers", 0, "helper threads per shard (nonblock, iouring); 0: the default")
+	fl.StringVar(&f.ring, "ring", "", "iouring: how the ring is used, e.g. direct,quiet-sends=off,spin=20us; one of "+
+		strings.Join(runtime.RingSwitches(), ", ")+" (=on, =off), gather=, spin=, kernel=; empty: the defaults")
+	fl.IntVar(&f.opts.RingEntries, "ring-entries", 0, "iouring: size of the submission queue; 0: the default")
+	fl.IntVar(&f.opts.RingBuffers, "ring-buffers", 0, "iouring: receive buffers, a power of two; 0: the default")
+	fl.IntVar(&f.opts.RingBufferBytes, "ring-buffer-bytes", 0, "iouring: size of each; 0: the default")
 	fl.IntVar(&f.opts.Standbys, "standbys", 0, "spare threads per shard (threadlet); 0: the default")
 	fl.StringVar(&f.opts.Detector, "detector", "auto", "of unannounced blocks (threadlet): auto, idle, switch, timer, explicit; idle needs --cpus")
 	fl.StringVar(&f.strategy, "strategy", "auto", "for ops that have a nonblocking form (threadlet): auto, try (and announce), detect (call and see)")
@@ -71,6 +79,8 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 	fl.StringVar(&f.unread, "unread-policy", "close", "at --max-unread: close or pause")
 	fl.DurationVar(&f.opts.IdleTimeout, "idle-timeout", 0, "close connections that send nothing for so long; 0: never")
 	fl.StringVar(&f.work.DiskFile, "disk-file", "", "echo: speak frames, and read from this file past the page cache on request")
+	fl.StringVar(&f.work.Files.Root, "root", "", "fileserver: the folder that is served")
+	fl.DurationVar(&f.work.Files.Valid, "file-valid", 0, "fileserver: for how long an open file is served without a look whether it has changed; 0: 1s, negative: not at all")
 	fl.StringVar(&f.work.Game.Dir, "dir", "players", "game: folder of the players' files")
 	fl.StringVar(&f.work.Game.Datapack, "datapack", "", "game: folder of the maps; empty: those compiled in")
 	fl.IntVar(&f.work.Game.Rate, "max-rate", 0, "game: messages per second that a player may send; 0: the default, negative: any")
@@ -78,6 +88,10 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 	fl.StringVar(&f.work.Ledger, "ledger", "", "game: folder of a ledger of what players have done, an SQLite database; empty: none, and RANKING is refused")
 	fl.DurationVar(&f.ledgerQuery, "ledger-query", 0, "with --ledger: make up as much of a past as it takes for a ranking to take so long on this machine; 0: leave it as it is")
 	fl.BoolVar(&f.probe, "probe", false, "have a cache probe that /probe/start switches on (one shard only)")
+	fl.Int64Var(&f.ballast.Bytes, "ballast", 0, "bytes of live heap, of small linked objects, that the collector finds beside the server")
+	fl.Int64Var(&f.ballast.GarbagePerS, "garbage", 0, "bytes of garbage per second made beside the server")
+	fl.IntVar(&f.ballast.Percent, "gogc", 0, "with --ballast or --garbage: GOGC while the server runs; 0: leave it")
+	fl.IntVar(&f.othersNice, "others-nice", 0, "nice value, 1 to 19, of all threads but the loops', the garbage collector's among them; 0: leave it")
 	fl.BoolVar(&f.json, "json", false, "say what is served as a line of JSON")
 	fl.DurationVar(&f.stopTimeout, "stop-timeout", 10*time.Second, "how long an orderly end may take")
 	return c
@@ -95,6 +109,9 @@ func (f *serveFlags) check() error {
 	f.opts.CPUs = cpus
 	if f.opts.Strategy, err = runtime.ParseStrategy(f.strategy); err != nil {
 		return usage("--strategy: %v", err)
+	}
+	if f.opts.Ring, err = runtime.ParseRing(f.ring); err != nil {
+		return usage("--ring: %v", err)
 	}
 	switch f.files {
 	case "helpers":
@@ -150,12 +167,24 @@ func serve(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.ballast != (ballast.Config{}) {
+		b, err := ballast.Start(f.ballast)
+		if err != nil {
+			return exitErr{exitUsage, err}
+		}
+		defer b.Stop()
+	}
 	srv, err := models.Open(f.model, f.opts)
 	if err != nil {
 		return err
 	}
 	if err := srv.Start(newApp); err != nil {
 		return err
+	}
+	if f.othersNice != 0 {
+		if err := runtime.LowerOthers(f.othersNice); err != nil {
+			return err
+		}
 	}
 	side.Server = srv
 	side.Counters = func(ctx context.Context) (map[string]uint64, error) { return workloads.Counters(ctx, f.workload, srv) }

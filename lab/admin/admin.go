@@ -54,6 +54,7 @@ type Snapshot struct {
 	GCPauseNs  uint64            `json:"gc_pause_ns"`
 	Mallocs    uint64            `json:"mallocs"`
 	HeapBytes  uint64            `json:"heap_bytes"`
+	StackBytes uint64            `json:"stack_bytes"`
 	Shards     []runtime.Stats   `json:"shards"`
 	Sum        runtime.Stats     `json:"sum"`
 	// App are the server program's own counters.
@@ -136,7 +137,7 @@ func (a *Admin) snapshot(per []runtime.Stats) Snapshot {
 	s := Snapshot{
 		Model: a.cfg.Model, Workload: a.cfg.Workload, PID: os.Getpid(), Detail: a.cfg.Detail,
 		GOMAXPROCS: goruntime.GOMAXPROCS(0), Goroutines: goruntime.NumGoroutine(),
-		GCCycles: mem.NumGC, GCPauseNs: mem.PauseTotalNs, Mallocs: mem.Mallocs, HeapBytes: mem.HeapAlloc, Shards: per,
+		GCCycles: mem.NumGC, GCPauseNs: mem.PauseTotalNs, Mallocs: mem.Mallocs, HeapBytes: mem.HeapAlloc, StackBytes: mem.StackInuse, Shards: per,
 	}
 	for i := range per {
 		s.Sum.Add(&per[i])

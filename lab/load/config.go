@@ -30,6 +30,9 @@ type Config struct {
 	// Warmup, Duration and Drain are the lengths of the phases. Drain is the
 	// longest wait for the last answers; default 5 s.
 	Warmup, Duration, Drain time.Duration
+	// Tail is how long requests go on after the window, of which nothing is
+	// measured but how many were answered: for sensors that disturb.
+	Tail time.Duration
 	// Seed decides gaps, picks and what the clients ask.
 	Seed uint64
 	// Load makes the clients.
@@ -40,6 +43,9 @@ type Config struct {
 	Mode Mode
 	// Outstanding requests of each connection (closed loop); default 1.
 	Outstanding int
+	// Speakers are how many of the connections ask in the closed loop, the others
+	// only listen; 0 is all.
+	Speakers int
 	// ConnectRate is the largest number of connects begun per second; 0 is no limit.
 	ConnectRate float64
 	// ConnectsInFlight is the largest number of connections that are begun and not
@@ -47,8 +53,8 @@ type Config struct {
 	ConnectsInFlight int
 	// ConnectTimeout is the longest that the phase connect may last; default 30 s.
 	ConnectTimeout time.Duration
-	// OnPhase, if set, is told each phase as it begins: at PhaseMeasure and
-	// PhaseDrain sensors of the server are read. It runs on another goroutine than
+	// OnPhase, if set, is told each phase as it begins: at PhaseMeasure and at its
+	// end (PhaseTail if there is one, otherwise PhaseDrain) sensors of the server are read. It runs on another goroutine than
 	// the loop, one call at a time, and may take its time: the loop goes on.
 	OnPhase func(Phase)
 	// OnProgress, if set, is called about ten times a second on another goroutine.
@@ -106,10 +112,12 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: the script has %d kinds: must be 1 to %d", kinds, mostKinds)
 	case c.Mode == Closed && (c.Outstanding < 1 || c.Outstanding > window):
 		return fmt.Errorf("load: Config.Outstanding is %d: must be 1 to the script's window %d", c.Outstanding, window)
+	case c.Speakers < 0 || c.Speakers > c.Conns:
+		return fmt.Errorf("load: Config.Speakers is %d: must be 0 to Conns %d", c.Speakers, c.Conns)
 	case c.Duration <= 0:
 		return fmt.Errorf("load: Config.Duration is %v: must be above 0", c.Duration)
-	case c.Warmup < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
-		return fmt.Errorf("load: Config.Warmup %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.Drain, c.ConnectTimeout)
+	case c.Warmup < 0 || c.Tail < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
+		return fmt.Errorf("load: Config.Warmup %v, Tail %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.Tail, c.Drain, c.ConnectTimeout)
 	case c.ConnectRate < 0 || c.ConnectsInFlight < 0:
 		return fmt.Errorf("load: Config.ConnectRate %v, ConnectsInFlight %d: none may be negative", c.ConnectRate, c.ConnectsInFlight)
 	}
@@ -121,6 +129,7 @@ const (
 	PhaseConnect = "connect"
 	PhaseWarmup  = "warmup"
 	PhaseMeasure = "measure"
+	PhaseTail    = "tail" // only with Config.Tail
 	PhaseDrain   = "drain"
 	PhaseDone    = "done"
 )

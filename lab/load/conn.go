@@ -200,8 +200,12 @@ func (l *loop) putBack(c *conn, intendedNs int64) {
 	}
 }
 
-// topUp brings a connection of the closed loop to Outstanding requests.
+// topUp brings a connection of the closed loop to Outstanding requests, if it is
+// one that speaks.
 func (l *loop) topUp(c *conn, now int64) {
+	if l.cfg.Speakers > 0 && int(c.number) >= l.cfg.Speakers {
+		return
+	}
 	any := false
 	for int(c.inFlight) < l.cfg.Outstanding && c.canSend() {
 		if !l.request(c, now, now) {

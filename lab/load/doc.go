@@ -40,7 +40,7 @@
 //
 // # Phases
 //
-// connect, warmup, measure, drain, done. A request belongs to the window if its
+// connect, warmup, measure, tail (if asked for), drain, done. A request belongs to the window if its
 // intended send time lies in it. Throughput counts the answers received in the
 // window, whenever they were asked for: that is the work which the server's
 // sensors, read at both ends of the window, have seen.

@@ -20,8 +20,8 @@ const (
 	burst = 64
 	// stallNs: a turn that did nothing and took longer was taken off the CPU.
 	stallNs = 200_000
-	// longestWaitNs bounds a sleep, and so the time until a stop is noticed.
-	longestWaitNs = 20_000_000
+	// longestWaitNs bounds a sleep: see poller.wait.
+	longestWaitNs = 1_000_000
 	scratchBytes  = 256 << 10
 )
 
@@ -46,9 +46,10 @@ type loop struct {
 	phase      string
 	fromNs     int64 // begin of the window, valid from the phase warmup on
 	untilNs    int64 // end of the window
+	tailNs     int64 // end of the tail; untilNs if there is none
 	giveUpNs   int64 // end of the drain
 	endNs      int64 // when the run ended: what has no answer waited until then
-	refill     bool  // closed loop, before the end of the window
+	refill     bool  // closed loop, before the end of window and tail
 	inFlight   int64 // used slots of living connections
 	open       int64 // requests of the window without answer, on living connections
 	lastTurnNs int64 // begin of the last turn
@@ -78,6 +79,7 @@ type counters struct {
 	intended                 int64 // of the window: arrivals, or closed-loop sends
 	answeredOfWindow         int64 // of the window's requests
 	answeredInWindow         int64 // received in the window, whenever asked
+	answeredInTail           int64 // received in the tail, whenever asked
 	heldBack                 int64 // window
 	goneAfterReady           int64 // disconnects once the warm-up had begun
 	faults                   [faultKinds]int64
@@ -108,7 +110,8 @@ func (l *loop) traffic() error {
 	now := l.now()
 	l.fromNs = now + int64(l.cfg.Warmup)
 	l.untilNs = l.fromNs + int64(l.cfg.Duration)
-	l.giveUpNs = l.untilNs + int64(l.cfg.Drain)
+	l.tailNs = l.untilNs + int64(l.cfg.Tail)
+	l.giveUpNs = l.tailNs + int64(l.cfg.Drain)
 	l.lastTurnNs, l.lastDidNs = now, now
 	l.enter(PhaseWarmup, now)
 	if l.cfg.Mode == Closed {
@@ -192,6 +195,8 @@ func (l *loop) deadline() int64 {
 		next = l.fromNs
 	case PhaseMeasure:
 		next = l.untilNs
+	case PhaseTail:
+		next = l.tailNs
 	default:
 		next = l.giveUpNs
 	}
@@ -203,7 +208,7 @@ func (l *loop) deadline() int64 {
 
 // sending reports whether the open loop's arrivals go on.
 func (l *loop) sending() bool {
-	return l.cfg.Mode == Open && (l.phase == PhaseWarmup || l.phase == PhaseMeasure)
+	return l.cfg.Mode == Open && (l.phase == PhaseWarmup || l.phase == PhaseMeasure || l.phase == PhaseTail)
 }
 
 func (l *loop) dueNow() bool { return l.sending() && l.arrivals.due() <= l.now() }
@@ -212,7 +217,7 @@ func (l *loop) dueNow() bool { return l.sending() && l.arrivals.due() <= l.now()
 func (l *loop) sendDue(now int64) {
 	for i := 0; i < burst && l.sending(); i++ {
 		due := l.arrivals.due()
-		if due > now || due >= l.untilNs || len(l.alive) == 0 {
+		if due > now || due >= l.tailNs || len(l.alive) == 0 {
 			return
 		}
 		l.arrivals.advance()
@@ -248,6 +253,8 @@ func (l *loop) answered(s *slot, now int64) {
 	l.count.answered++
 	if l.inWindow(now) {
 		l.count.answeredInWindow++
+	} else if l.phase == PhaseTail {
+		l.count.answeredInTail++
 	}
 	if l.inWindow(s.intendedNs) {
 		l.count.answeredOfWindow++

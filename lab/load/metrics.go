@@ -19,6 +19,9 @@ func (r *Report) Metrics() map[string]result.Metric {
 		m[result.Offered] = r.rate(r.Offered)
 		m[result.LateSends] = result.Of(float64(r.Self.LateSends), "1", result.SourceLoad)
 	}
+	if r.Counts.Delivered > 0 {
+		m[result.Deliveries] = r.rate(r.Deliveries)
+	}
 	latency, service := &r.All.Latency, &r.All.Service
 	for _, f := range []struct {
 		name string

@@ -60,7 +60,12 @@ func (l *loop) advance(now int64) (done bool, err error) {
 	if l.phase == PhaseMeasure && now >= l.untilNs && !l.behind() {
 		l.closeWindow(now)
 	}
-	if l.phase == PhaseDrain && (l.open == 0 || now >= l.giveUpNs) {
+	if l.phase == PhaseTail && now >= l.tailNs {
+		l.tailNs = now // as long as it was
+		l.refill = false
+		l.enter(PhaseDrain, now)
+	}
+	if l.phase == PhaseDrain && (l.drained() || now >= l.giveUpNs) {
 		l.endNs = now
 		return true, nil
 	}
@@ -69,6 +74,12 @@ func (l *loop) advance(now int64) (done bool, err error) {
 		return true, fmt.Errorf("load: %w; the last: %w", errAllGone, l.failure)
 	}
 	return false, nil
+}
+
+// drained reports whether nothing is left to wait for: the window's requests, and
+// those of the tail, so that no server is left with bytes for a closed connection.
+func (l *loop) drained() bool {
+	return l.open == 0 && (l.cfg.Tail == 0 || l.inFlight == 0)
 }
 
 // behind reports whether arrivals of the window are still to be sent: a loop that
@@ -81,12 +92,17 @@ func (l *loop) closeWindow(now int64) {
 	l.atUntil = l.usage.read()
 	c := &l.count
 	c.windowIn, c.windowOut, c.windowUnsolicited = c.bytesIn-c.windowIn, c.bytesOut-c.windowOut, c.bytesUnsolicited-c.windowUnsolicited
+	if l.cfg.Tail > 0 && !l.cut {
+		l.enter(PhaseTail, now)
+		return
+	}
 	l.refill = false
 	l.enter(PhaseDrain, now)
 }
 
 // cutShort ends the run before its time; the window ends here if it has begun.
 func (l *loop) cutShort(now int64) {
+	l.cut = true
 	switch l.phase {
 	case PhaseWarmup:
 		l.untilNs = l.fromNs
@@ -94,7 +110,6 @@ func (l *loop) cutShort(now int64) {
 		l.untilNs = min(l.untilNs, now+1) // what is intended now still counts
 		l.closeWindow(now)
 	}
-	l.cut = true
 	l.endNs = now
 }
 

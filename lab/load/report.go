@@ -3,6 +3,7 @@ package load
 import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/workloads/script"
 )
 
 // Report is what a run found. It marshals to JSON.
@@ -23,6 +24,13 @@ type Report struct {
 	// received per second of the window.
 	Offered    float64 `json:"offered"`
 	Throughput float64 `json:"throughput"`
+	// Deliveries are the messages received per second of the window, those that
+	// answer nothing included; 0 if the script has only answers.
+	Deliveries float64 `json:"deliveries,omitempty"`
+
+	// TailS is the length of the tail, in seconds; AnsweredInTail the answers in it.
+	TailS          float64 `json:"tail_s,omitempty"`
+	AnsweredInTail int64   `json:"answered_in_tail,omitempty"`
 
 	Counts Counts `json:"counts"`
 	// All is over every kind, unsent requests included; Kinds are in the script's order.
@@ -64,6 +72,8 @@ type Counts struct {
 	BytesIn        int64 `json:"bytes_in"`
 	// BytesUnsolicited came in reads that answered nothing.
 	BytesUnsolicited int64 `json:"bytes_unsolicited"`
+	// Delivered messages: BytesIn by their length, where script.Deliverer tells it.
+	Delivered float64 `json:"delivered,omitempty"`
 }
 
 // Errors is the sum of what must not happen.
@@ -136,12 +146,19 @@ func (l *loop) report() *Report {
 		},
 		Self: l.self(),
 	}
+	if l.cfg.Tail > 0 && !l.cut {
+		r.TailS, r.AnsweredInTail = float64(l.tailNs-l.untilNs)/1e9, c.answeredInTail
+	}
 	if l.cfg.Mode == Open {
 		r.RateAsked = l.cfg.Rate
 	} else {
 		r.Outstanding = l.cfg.Outstanding
 	}
+	if d, ok := l.cfg.Load.(script.Deliverer); ok {
+		r.Counts.Delivered = float64(c.windowIn) / float64(d.DeliveryBytes())
+	}
 	if r.DurationS > 0 {
+		r.Deliveries = r.Counts.Delivered / r.DurationS
 		r.Offered = float64(c.intended) / r.DurationS
 		r.Throughput = float64(c.answeredInWindow) / r.DurationS
 	}

@@ -94,7 +94,7 @@ func newLoop(cfg Config) (*loop, error) {
 		usage:    newUsageReader(),
 		scratch:  make([]byte, scratchBytes),
 		tags:     make([]uint32, 0, window),
-		phases:   make(chan Phase, 8), // room for all five
+		phases:   make(chan Phase, 8), // room for all six
 	}
 	slots := make([]slot, window*cfg.Conns)
 	for i := range l.conns {

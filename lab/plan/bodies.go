@@ -24,8 +24,8 @@ func bodies(quick bool) Experiment {
 		Factor:   Rankings, Levels: []string{"0", "20"}, LatencyOf: "ping", LedgerQuery: 5 * time.Millisecond,
 		Mix:   trial.Mix{Pings: 2000}, // as the rate, so that the weight of rankings is their number per second
 		Conns: 1000, Rate: 2000, Warmup: 400 * time.Millisecond, Window: 4 * time.Second,
-		KillServer: true,
-		Overhead:   1500 * time.Millisecond, // 1,000 log-ins
+		KillServer: true, CountFor: 200 * time.Millisecond,
+		Overhead: 1500 * time.Millisecond, // 1,000 log-ins
 	}
 	if quick {
 		e.Rounds, e.Window = 2, 2*time.Second

@@ -39,6 +39,16 @@ type Experiment struct {
 	LedgerQuery time.Duration
 	// LatencyOf, if set, is the one kind of request that latency is of.
 	LatencyOf string
+	// CountFor is how long the kernel counts system calls after the window.
+	CountFor time.Duration
+	// DiskBytes is the size of the file of NeedsDiskFile; 0: 64 MiB.
+	DiskBytes int64
+	// Together experiments run all models of a level one after another, in an order
+	// of chance: what is compared is then close in time.
+	Together bool
+	// Vary, if set, is the last to change a trial: whatever a level or a model
+	// needs that is not said above. s.Factors are its own copy.
+	Vary func(s *trial.Spec, level string)
 	// OptIn experiments run only if they are asked for by name.
 	OptIn bool
 	// Overhead is what a trial takes beside its phases, for the estimate.
@@ -62,15 +72,15 @@ func BuiltIn(quick bool) []Experiment {
 		// hundred is already more output than all moves of a tick.
 		Mix:   trial.Mix{Moves: 88, Chats: 1, Pings: 9, Saves: 2},
 		Conns: 2000, Rate: 6000, Warmup: 400 * time.Millisecond, Window: 1800 * time.Millisecond, ProbeFor: 400 * time.Millisecond,
-		KillServer: true,
-		Overhead:   2200 * time.Millisecond, // 2,000 log-ins
+		KillServer: true, CountFor: 200 * time.Millisecond,
+		Overhead: 2200 * time.Millisecond, // 2,000 log-ins
 	}
 	curve := Experiment{
 		Name: BlockingCurve, Workload: workloads.Echo, Models: append(models.Names(), models.Inline), Rounds: 3,
 		Question: "What does it cost when a share of the requests has to wait for the disk?",
 		Factor:   BlockingShare, Levels: []string{"0", "5", "20", "50", "100"},
 		Conns: 64, Rate: 6000, Warmup: 150 * time.Millisecond, Window: 500 * time.Millisecond,
-		Saturate: 300 * time.Millisecond, Outstanding: 1, NeedsDiskFile: true,
+		Saturate: 300 * time.Millisecond, Outstanding: 1, NeedsDiskFile: true, CountFor: 150 * time.Millisecond,
 		Overhead: 50 * time.Millisecond,
 	}
 	if quick {
@@ -79,7 +89,7 @@ func BuiltIn(quick bool) []Experiment {
 		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 200*time.Millisecond, 300*time.Millisecond
 		curve.Rounds, curve.Levels, curve.Window = 1, []string{"0", "20", "100"}, 400*time.Millisecond
 	}
-	return []Experiment{mix, curve, bodies(quick)}
+	return slices.Concat([]Experiment{mix, curve, bodies(quick), gc(quick), idle(quick), fileServer(quick)}, fileWork(quick), peers(quick))
 }
 
 // Default gives the experiments that run if none is named.
@@ -94,7 +104,7 @@ func Select(names []string, quick bool) ([]Experiment, error) {
 	}
 	all := BuiltIn(quick)
 	var chosen []Experiment
-	for _, name := range names {
+	for _, name := range expand(names) {
 		found := false
 		for _, e := range all {
 			if e.Name == name {
@@ -102,7 +112,7 @@ func Select(names []string, quick bool) ([]Experiment, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("plan: no experiment %q (--experiment); there are %s", name, strings.Join(namesOf(all), ", "))
+			return nil, fmt.Errorf("plan: no experiment %q (--experiment); there are %s", name, strings.Join(append(namesOf(all), Peers), ", "))
 		}
 	}
 	return chosen, nil
@@ -116,12 +126,13 @@ func namesOf(es []Experiment) (names []string) {
 }
 
 // Trials lists the trials of all experiments, round by round: in each round
-// every model at every level once, shuffled by the seed.
+// every model at every level once, shuffled by the seed (Together experiments level
+// by level, the models within a level).
 func Trials(es []Experiment, seed uint64) []trial.Spec {
 	rng := rand.New(rand.NewPCG(seed, 0x5157))
 	var specs []trial.Spec
 	for round := 1; ; round++ {
-		var now []trial.Spec
+		var now [][]trial.Spec
 		for i := range es {
 			if round <= es[i].Rounds {
 				now = append(now, es[i].round(round, seed)...)
@@ -131,24 +142,34 @@ func Trials(es []Experiment, seed uint64) []trial.Spec {
 			return specs
 		}
 		rng.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
-		specs = append(specs, now...)
+		for _, group := range now {
+			if len(group) > 1 {
+				rng.Shuffle(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
+			}
+			specs = append(specs, group...)
+		}
 	}
 }
 
-// round is one round of an experiment. All models of a round get the same seed,
-// and so the same arrivals and requests.
-func (e *Experiment) round(round int, seed uint64) []trial.Spec {
+// round is one round of an experiment, in groups that stay together. All models of
+// a round get the same seed, and so the same arrivals and requests.
+func (e *Experiment) round(round int, seed uint64) [][]trial.Spec {
 	levels := e.Levels
 	if e.Factor == "" {
 		levels = []string{""}
 	}
-	var specs []trial.Spec
+	var groups [][]trial.Spec
 	for _, model := range e.Models {
-		for _, level := range levels {
-			specs = append(specs, e.spec(model, level, round, seed))
+		for i, level := range levels {
+			s := e.spec(model, level, round, seed)
+			if e.Together && len(groups) > i {
+				groups[i] = append(groups[i], s)
+				continue
+			}
+			groups = append(groups, []trial.Spec{s})
 		}
 	}
-	return specs
+	return groups
 }
 
 func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spec {
@@ -156,7 +177,7 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 		Experiment: e.Name, Workload: e.Workload, Model: model, Round: round, Seed: seed + uint64(round),
 		Conns: e.Conns, Rate: e.Rate, Mix: e.Mix, Warmup: e.Warmup, Window: e.Window,
 		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer, NeedsDiskFile: e.NeedsDiskFile,
-		LedgerQuery: e.LedgerQuery, LatencyOf: e.LatencyOf,
+		LedgerQuery: e.LedgerQuery, LatencyOf: e.LatencyOf, CountFor: e.CountFor, DiskBytes: e.DiskBytes,
 		Factors: result.Factors{"rate": strconv.FormatFloat(e.Rate, 'g', -1, 64), "conns": strconv.Itoa(e.Conns)},
 	}
 	if e.LatencyOf != "" {
@@ -172,6 +193,9 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 	case Rankings: // beside what is asked anyway
 		s.Rate, s.Mix.Rankings = e.Rate+n, int(n)
 	}
+	if e.Vary != nil {
+		e.Vary(&s, level)
+	}
 	return s
 }
 
@@ -181,7 +205,7 @@ func (e *Experiment) Duration() time.Duration {
 	if e.ProbeFor > 0 {
 		d += e.ProbeFor + 100*time.Millisecond
 	}
-	return d + e.Saturate*5/4
+	return d + e.CountFor + e.Saturate*5/4
 }
 
 // Count is the number of trials.

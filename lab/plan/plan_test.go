@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/models"
 )
@@ -95,6 +96,60 @@ func TestBodies(t *testing.T) {
 		require.Equal(t, "ping", s.LatencyOf)
 		require.NotZero(t, s.LedgerQuery)
 	}
+}
+
+// TestPeers: the whole takes at most what the README says, every server has the
+// same load, and the servers of a level run one after another.
+func TestPeers(t *testing.T) {
+	total := func(quick bool) (d time.Duration) {
+		es, err := Select([]string{Peers}, quick)
+		require.NoError(t, err)
+		require.Len(t, es, 3)
+		for _, e := range es {
+			require.True(t, e.OptIn)
+			d += time.Duration(e.Count()) * e.Duration()
+		}
+		return d
+	}
+	require.LessOrEqual(t, total(false), 45*time.Minute)
+	require.LessOrEqual(t, total(true), 3*time.Minute)
+	es, err := Select([]string{result.PeersEcho, Peers, result.PeersEcho}, false)
+	require.NoError(t, err)
+	require.Len(t, es, 3)
+	type cell struct {
+		experiment, level string
+		round             int
+	}
+	offered := map[cell]float64{}
+	ended := map[cell]bool{}
+	var last cell
+	specs := Trials(es, 3)
+	for _, s := range specs {
+		c := cell{s.Experiment, s.Factors[result.Conns], s.Round}
+		if rate, ok := offered[c]; ok {
+			require.Equal(t, rate, s.Rate)
+		}
+		require.Positive(t, s.Rate)
+		require.Equal(t, s.Factors[result.Conns], strconv.Itoa(s.Conns))
+		require.NotContains(t, s.Factors, "rate")
+		offered[c] = s.Rate
+		if c != last {
+			require.False(t, ended[c], "%v is in two places", c)
+			ended[last], last = true, c
+		}
+	}
+	for _, e := range es {
+		require.GreaterOrEqual(t, e.Rounds, 10)
+		require.Subset(t, e.Models, append(models.Names(), "gnet", "nbio", "netpoll", "evio", "net", "c-epoll", "c-iouring"))
+	}
+	first, second := "", ""
+	for _, s := range specs[:len(es[0].Models)] {
+		first += s.Model + " "
+	}
+	for _, s := range Trials(es, 4)[:len(es[0].Models)] {
+		second += s.Model + " "
+	}
+	require.NotEqual(t, first, second)
 }
 
 func TestSelect(t *testing.T) {

@@ -32,6 +32,30 @@ const (
 	SaturationThroughput = "saturation_throughput"
 	Operations           = "operations"
 
+	// At saturation, which is a closed loop: latency counts from the send. Busy is
+	// the share of its CPUs that the server used, and of its time that the load had
+	// something to do: where the load's is near 100 and the server's is not, the
+	// server could do more.
+	SaturationP50            = "saturation_p50"
+	SaturationP99            = "saturation_p99"
+	SaturationP999           = "saturation_p999"
+	SaturationCPUPerOp       = "saturation_cpu_per_op"
+	SaturationSwitchesPerOp  = "saturation_switches_per_op"
+	SaturationDeliveries     = "saturation_deliveries"
+	SaturationCPUPerDelivery = "saturation_cpu_per_delivery"
+	SaturationServerBusy     = "saturation_server_busy"
+	SaturationLoadBusy       = "saturation_load_busy"
+
+	// Of a fan-out: messages received by all clients. The metrics per delivery are
+	// those per op, divided by them.
+	Deliveries                     = "deliveries"
+	CPUPerDelivery                 = "cpu_per_delivery"
+	SwitchesVoluntaryPerDelivery   = "switches_voluntary_per_delivery"
+	SwitchesInvoluntaryPerDelivery = "switches_involuntary_per_delivery"
+	SyscallsPerDelivery            = "syscalls_per_delivery"
+	SyscallsKernelPerDelivery      = "syscalls_kernel_per_delivery"
+	AllocsPerDelivery              = "allocs_per_delivery"
+
 	CPUPerOp                 = "cpu_per_op"
 	CPULoadPerOp             = "cpu_load_per_op"
 	SwitchesVoluntaryPerOp   = "switches_voluntary_per_op"
@@ -45,6 +69,18 @@ const (
 	SyscallsKernelPerOp = "syscalls_kernel_per_op"
 
 	CacheMissesPerOp = "cache_misses_per_op"
+
+	// Of connections on which nothing happens (idle), each: resident memory and Go's
+	// heap and stacks of the server; memory of the kernel, both ends of the
+	// connection together.
+	IdleRSS    = "idle_rss"
+	IdleHeap   = "idle_heap"
+	IdleKernel = "idle_kernel"
+	// ConnectRate is connections per second, one after another as fast as they come.
+	ConnectRate   = "connect_rate"
+	CPUPerConnect = "cpu_per_connect"
+	// IdleServers is the number of server processes that hold them.
+	IdleServers = "idle_servers"
 
 	RSS     = "rss"
 	Threads = "threads"
@@ -69,6 +105,18 @@ const (
 	Errors      = "errors"
 	LateSends   = "late_sends"
 	Disconnects = "disconnects"
+)
+
+// Experiments beside servers that are not ours, and their factor.
+const (
+	PeersEcho   = "peers-echo"
+	PeersFiles  = "peers-files"
+	PeersFanout = "peers-fanout"
+	// Files is random reads of a file, FilesSync writes with a sync behind each.
+	Files     = "files"
+	FilesSync = "files-sync"
+	// Conns is the number of connections.
+	Conns = "conns"
 )
 
 // Sources. Any other text may be used; these are those that reports know.
@@ -130,7 +178,23 @@ var catalogue = []Info{
 	{Throughput, "throughput", "1/s", Higher},
 	{Offered, "offered load", "1/s", Neither},
 	{SaturationThroughput, "throughput at saturation", "1/s", Higher},
+	{SaturationP50, "median latency at saturation", "us", Lower},
+	{SaturationP99, "p99 latency at saturation", "us", Lower},
+	{SaturationP999, "p99.9 latency at saturation", "us", Lower},
+	{SaturationCPUPerOp, "CPU per request at saturation", "us", Lower},
+	{SaturationSwitchesPerOp, "context switches per request at saturation", "1", Lower},
+	{SaturationDeliveries, "messages delivered at saturation", "1/s", Higher},
+	{SaturationCPUPerDelivery, "CPU per delivered message at saturation", "us", Lower},
+	{SaturationServerBusy, "CPU that the server used at saturation", "%", Neither},
+	{SaturationLoadBusy, "time that the load was busy at saturation", "%", Neither},
 	{Operations, "requests answered", "1", Neither},
+	{Deliveries, "messages delivered", "1/s", Higher},
+	{CPUPerDelivery, "CPU per delivered message", "us", Lower},
+	{SwitchesVoluntaryPerDelivery, "voluntary context switches per delivered message", "1", Lower},
+	{SwitchesInvoluntaryPerDelivery, "involuntary context switches per delivered message", "1", Lower},
+	{SyscallsPerDelivery, "system calls per delivered message (own counters)", "1", Lower},
+	{SyscallsKernelPerDelivery, "system calls per delivered message (kernel's count)", "1", Lower},
+	{AllocsPerDelivery, "allocations per delivered message", "1", Lower},
 	{CPUPerOp, "CPU per request", "us", Lower},
 	{CPULoadPerOp, "CPU of the load per request", "us", Neither},
 	{SwitchesVoluntaryPerOp, "voluntary context switches per request", "1", Lower},
@@ -140,6 +204,12 @@ var catalogue = []Info{
 	{SyscallsPerOp, "system calls per request (own counters)", "1", Lower},
 	{SyscallsKernelPerOp, "system calls per request (kernel's count)", "1", Lower},
 	{CacheMissesPerOp, "cache misses per request", "1", Lower},
+	{IdleRSS, "resident memory per idle connection", "bytes", Lower},
+	{IdleHeap, "Go heap and stacks per idle connection", "bytes", Lower},
+	{IdleKernel, "kernel memory per idle connection, both ends", "bytes", Lower},
+	{ConnectRate, "connections accepted per second", "1/s", Higher},
+	{CPUPerConnect, "CPU per connection accepted", "us", Lower},
+	{IdleServers, "server processes that hold idle connections", "1", Neither},
 	{RSS, "resident memory", "bytes", Lower},
 	{Threads, "threads", "1", Neither},
 	{TakeoversAnnounced, "takeovers, announced", "1", Neither},

@@ -110,7 +110,10 @@ type Trial struct {
 	Verdict   Verdict `json:"verdict"`
 	// Reasons say why the verdict is not Valid. Invariant: a verdict other than
 	// Valid has at least one.
-	Reasons []string          `json:"reasons,omitempty"`
+	Reasons []string `json:"reasons,omitempty"`
+	// Notes are what a reader should know of single figures of a trial that is not
+	// in doubt as a whole.
+	Notes   []string          `json:"notes,omitempty"`
 	Metrics map[string]Metric `json:"metrics"`
 	Command Command           `json:"command"`
 	// Distributions hold the points of percentile curves, in ascending

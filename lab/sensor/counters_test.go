@@ -1,10 +1,15 @@
 package sensor
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/syslet/syslet/lab/result"
@@ -120,6 +125,61 @@ func TestSyscalls(t *testing.T) {
 		t.Skip("the kernel's count of system calls is not to be had:", m.Unavailable)
 	}
 	require.GreaterOrEqual(t, m.Value, float64(calls))
+}
+
+// TestSyscallsOfAKnownProgram: dd with blocks of a byte makes two calls a byte, and
+// some dozens to begin and end.
+func TestSyscallsOfAKnownProgram(t *testing.T) {
+	if _, err := exec.LookPath("dd"); err != nil {
+		t.Skip("no dd:", err)
+	}
+	const bytes = 20000
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; exec dd if=/dev/zero of=/dev/null bs=1 count=%d", bytes))
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	s := NewSyscalls(cmd.Process.Pid)
+	defer s.Close()
+	s.Start()
+	_, err = stdin.Write([]byte("go\n"))
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait())
+	readings, _ := s.Stop()
+	m := readings[0].Metric
+	if !m.Available() {
+		t.Skip("the kernel's count of system calls is not to be had:", m.Unavailable)
+	}
+	require.InDelta(t, 2*bytes, m.Value, 300)
+}
+
+// TestPrivateTracefs: the mount is seen by nobody, and neither thread nor folder is left.
+func TestPrivateTracefs(t *testing.T) {
+	before, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	t.Setenv("TMPDIR", t.TempDir())
+	id, err := privateTracepointID("raw_syscalls", "sys_enter")
+	if err != nil {
+		require.Zero(t, id)
+		t.Skip("no private tracefs:", err)
+	}
+	require.Positive(t, id)
+	after, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left)
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	require.NoError(t, err)
+	// The thread ends a moment after its last word.
+	require.Eventually(t, func() bool {
+		tids, err := tasks(os.Getpid())
+		require.NoError(t, err)
+		return !slices.ContainsFunc(tids, func(tid int) bool {
+			ns, err := os.Readlink(procPath(os.Getpid(), "task", strconv.Itoa(tid), "ns/mnt"))
+			return err == nil && ns != own
+		})
+	}, 10*time.Second, time.Millisecond)
 }
 
 func TestTracepointReasons(t *testing.T) {

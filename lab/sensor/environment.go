@@ -150,7 +150,7 @@ func perf() result.Capability {
 	} else {
 		details = append(details, "hardware PMU")
 	}
-	if _, err := tracepointID("raw_syscalls", "sys_enter"); err != nil {
+	if _, err := sysEnterID(); err != nil {
 		details = append(details, err.Error())
 	} else {
 		details = append(details, "tracepoints")

@@ -23,6 +23,9 @@ func (s *server) blocks(ctx context.Context) (runtime.BlockReport, error) {
 // blocksBefore and blocksAfter read the profile at the ends of the window. A
 // trial without one is no worse.
 func (r *run) blocksBefore(ctx context.Context) {
+	if r.spec.Foreign != nil {
+		return
+	}
 	var err error
 	if r.blocks, err = r.server.blocks(ctx); err != nil {
 		r.out.Blocks = &result.Blocks{Unavailable: err.Error()}
@@ -30,7 +33,7 @@ func (r *run) blocksBefore(ctx context.Context) {
 }
 
 func (r *run) blocksAfter(ctx context.Context) {
-	if r.out.Blocks != nil {
+	if r.spec.Foreign != nil || r.out.Blocks != nil {
 		return
 	}
 	after, err := r.server.blocks(ctx)

@@ -20,14 +20,27 @@ func (r *run) fill(rep *load.Report) {
 	r.latencyOf(rep)
 	maps.Copy(m, rep.Metrics())
 	maps.Copy(m, sensor.PerOp(r.readings, ops))
+	m[result.SyscallsKernelPerOp] = r.kernelCalls(rep)
 	r.out.Distributions = rep.Distributions()
 	r.kinds(rep)
 	r.cacheMisses()
 	r.counters(ops)
+	r.perDelivery(ops, rep.Counts.Delivered)
+	r.tooFew(rep)
 	r.rankings()
 	r.evidence.Load(rep)
 	if steal, ok := m["steal"]; ok && steal.Available() {
 		r.evidence.StealPercent = steal.Value
+	}
+	r.othersOnOurCPU(ops, rep.DurationS)
+}
+
+// othersOnOurCPU is what the server's CPUs did beside serving.
+func (r *run) othersOnOurCPU(ops, seconds float64) {
+	busy, ok1 := r.out.Value("cpu_busy")
+	ours, ok2 := r.out.Value(result.CPUPerOp)
+	if ok1 && ok2 && seconds > 0 {
+		r.evidence.OthersPercent = busy - 100*ours*ops/1e6/seconds/float64(max(1, len(r.spec.ServerCPUs)))
 	}
 }
 
@@ -101,6 +114,11 @@ func (r *run) cacheMisses() {
 func (r *run) counters(ops float64) {
 	m := r.out.Metrics
 	a, b := &r.before.Sum, &r.after.Sum
+	if f := r.spec.Foreign; f != nil && f.NoCounters != "" {
+		m[result.SyscallsPerOp] = result.Missing(notItself, "1", result.SourceServer)
+		m[result.AllocsPerOp] = result.Missing(f.NoCounters, "1", result.SourceGo)
+		return
+	}
 	if r.before.PID == 0 || r.after.PID == 0 {
 		m[result.SyscallsPerOp] = result.Missing("the server's counters could not be read", "1", result.SourceServer)
 		return
@@ -109,8 +127,8 @@ func (r *run) counters(ops float64) {
 	m[result.AllocsPerOp] = result.PerOp(float64(r.after.Mallocs-r.before.Mallocs), ops, "1", result.SourceGo)
 	m[result.GCCycles] = result.Of(float64(r.after.GCCycles-r.before.GCCycles), "1", result.SourceGo)
 	m[result.GCPauseTotal] = result.Of(float64(r.after.GCPauseNs-r.before.GCPauseNs)/1e3, "us", result.SourceGo)
-	if r.spec.Model == "goroutine" {
-		m[result.SyscallsPerOp] = result.Missing("the net package does not count its system calls; see "+result.SyscallsKernelPerOp, "1", result.SourceServer)
+	if r.spec.Foreign != nil || r.spec.Model == "goroutine" {
+		m[result.SyscallsPerOp] = result.Missing(notItself, "1", result.SourceServer)
 	}
 	if r.spec.Model != "threadlet" {
 		return
@@ -129,6 +147,38 @@ func (r *run) counters(ops float64) {
 	count("takeovers_by_return", a.TakeoversByReturn, b.TakeoversByReturn)
 	count(result.TakeoversFalse, a.TakeoverFalseAlarms, b.TakeoverFalseAlarms)
 	r.takeoverTimes()
+}
+
+// tooFew takes back the percentiles that have no request behind them: a fan-out
+// delivers much and answers little.
+func (r *run) tooFew(rep *load.Report) {
+	for name, per := range map[string]int64{result.LatencyP90: 10, result.LatencyP99: 100, result.LatencyP999: 1000, result.ServiceP99: 100, result.SendLagP99: 100} {
+		if n := rep.All.Latency.Count; rep.Counts.Delivered > 0 && n < per {
+			r.out.Metrics[name] = result.Missing(fmt.Sprintf("fewer than %d messages were sent in the window", per), "us", result.SourceLoad)
+		}
+	}
+}
+
+const notItself = "the server does not count its system calls itself; see " + result.SyscallsKernelPerOp
+
+// perDelivery divides what a fan-out cost by the messages that it delivered, too.
+func (r *run) perDelivery(ops, delivered float64) {
+	if delivered <= 0 {
+		return
+	}
+	for perOp, name := range map[string]string{
+		result.CPUPerOp: result.CPUPerDelivery, result.AllocsPerOp: result.AllocsPerDelivery,
+		result.SwitchesVoluntaryPerOp: result.SwitchesVoluntaryPerDelivery, result.SwitchesInvoluntaryPerOp: result.SwitchesInvoluntaryPerDelivery,
+		result.SyscallsPerOp: result.SyscallsPerDelivery, result.SyscallsKernelPerOp: result.SyscallsKernelPerDelivery,
+	} {
+		m, ok := r.out.Metrics[perOp]
+		if ok && m.Available() {
+			m.Value *= ops / delivered
+		}
+		if ok {
+			r.out.Metrics[name] = m
+		}
+	}
 }
 
 // takeoverTimes are of the whole run: the histogram does not begin anew.

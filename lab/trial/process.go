@@ -11,10 +11,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/syslet/syslet/lab/admin"
 	"github.com/syslet/syslet/lab/sensor"
@@ -22,7 +25,9 @@ import (
 
 // process is a child of ours, with its last words.
 type process struct {
-	cmd    *exec.Cmd
+	cmd *exec.Cmd
+	// out is standard output, stdout the same line by line: use one of them.
+	out    io.Reader
 	stdout *bufio.Scanner
 	errs   tail
 }
@@ -51,9 +56,9 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(t.b))
 }
 
-// start runs argv. The child dies with us, so that a lab that is killed leaves
-// no server behind.
-func start(argv []string) (*process, error) {
+// start runs argv on these CPUs, any if there are none. The child dies with us,
+// so that a lab that is killed leaves no server behind.
+func start(argv []string, cpus []int) (*process, error) {
 	p := &process{cmd: exec.Command(argv[0], argv[1:]...)}
 	p.cmd.Stderr = &p.errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -61,12 +66,53 @@ func start(argv []string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.stdout = bufio.NewScanner(out)
+	p.out, p.stdout = out, bufio.NewScanner(out)
 	p.stdout.Buffer(make([]byte, 64<<10), 16<<20)
-	if err := p.cmd.Start(); err != nil {
+	if err := bound(cpus, p.cmd.Start); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", argv[0], err)
 	}
 	return p, nil
+}
+
+// forks takes what is to run on the one thread from which all children come. The
+// kernel takes the death of the thread that forked for that of the parent
+// (PR_SET_PDEATHSIG), and Go ends threads as it likes: this one never ends.
+var forks = sync.OnceValue(func() chan<- func() {
+	ch := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range ch {
+			f()
+		}
+	}()
+	return ch
+})
+
+// bound calls fork on a thread that may run on these CPUs only, any if there are
+// none: a child takes that over from the thread that forks, so that even one that
+// cannot bind itself finds its CPUs before its first instruction.
+func bound(cpus []int, fork func() error) error {
+	done := make(chan error)
+	forks() <- func() { done <- onCPUs(cpus, fork) }
+	return <-done
+}
+
+// onCPUs calls f with the calling thread bound for that time.
+func onCPUs(cpus []int, f func() error) error {
+	if len(cpus) == 0 {
+		return f()
+	}
+	var before, set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return fmt.Errorf("sched_getaffinity: %w", err)
+	}
+	for _, c := range cpus {
+		set.Set(c)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("cannot bind it to CPUs %v: %w", cpus, err)
+	}
+	return errors.Join(f(), unix.SchedSetaffinity(0, &before))
 }
 
 // line reads the next line of JSON into v; false at the end.
@@ -89,22 +135,40 @@ func (p *process) wait() error {
 	return err
 }
 
-func (p *process) kill() { _ = p.cmd.Process.Kill() }
+// kill ends it and all that it started: it leads a group of its own.
+func (p *process) kill() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
-// server is a running syslet serve.
+// usage is what a process that was waited for has used up.
+type usage struct {
+	cpuUs                  float64
+	voluntary, involuntary int64
+}
+
+// usage may be called after wait.
+func (p *process) usage() usage {
+	state := p.cmd.ProcessState
+	u := usage{cpuUs: float64(state.UserTime()+state.SystemTime()) / float64(time.Microsecond)}
+	if ru, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.voluntary, u.involuntary = ru.Nvcsw, ru.Nivcsw
+	}
+	return u
+}
+
+// server is a running server, ours or not.
 type server struct {
 	*process
+	argv  []string
 	ready Ready
 }
 
-func startServer(argv []string) (*server, error) {
-	p, err := start(argv)
+func startServer(argv []string, cpus []int) (*server, error) {
+	p, err := start(argv, cpus)
 	if err != nil {
 		return nil, err
 	}
 	timer := time.AfterFunc(startTimeout, p.kill)
 	defer timer.Stop()
-	s := &server{process: p}
+	s := &server{process: p, argv: argv}
 	ok, err := p.line(&s.ready)
 	if !ok {
 		p.kill()
@@ -159,8 +223,12 @@ func (s *server) ask(ctx context.Context, method, path string, v any) error {
 	return json.NewDecoder(resp.Body).Decode(v)
 }
 
+// snapshot reads the server's counters, none if it has none.
 func (s *server) snapshot(ctx context.Context) (admin.Snapshot, error) {
 	var snap admin.Snapshot
+	if s.ready.Admin == "" {
+		return snap, nil
+	}
 	err := s.ask(ctx, http.MethodGet, "/stats", &snap)
 	return snap, err
 }

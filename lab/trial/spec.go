@@ -2,7 +2,9 @@
 // CPUs of their own, sensors read at the two ends of the measured window.
 //
 // The two processes are this same binary, run as "syslet serve" and "syslet
-// load"; what they print is the contract in this file.
+// load"; what they print is the contract in this file. A server that is not ours
+// (Foreign) keeps the same contract or says nothing at all. A trial of the other
+// kind (Program) is one process that measures itself and prints what it found.
 package trial
 
 import (
@@ -19,10 +21,12 @@ type Ready struct {
 	PID    int    `json:"pid"`
 }
 
-// LoadLine is a line of syslet load --json: a phase that begins, or the report.
+// LoadLine is a line of syslet load --json: idle connections that are open, a
+// phase that begins, or the report.
 type LoadLine struct {
-	Phase  *load.Phase  `json:"phase,omitempty"`
-	Report *load.Report `json:"report,omitempty"`
+	Idle   *load.IdleReport `json:"idle,omitempty"`
+	Phase  *load.Phase      `json:"phase,omitempty"`
+	Report *load.Report     `json:"report,omitempty"`
 }
 
 // Spec is what a trial is to do.
@@ -42,6 +46,8 @@ type Spec struct {
 	// same server, with Outstanding requests on each connection.
 	Saturate    time.Duration
 	Outstanding int
+	// Speakers are the connections that ask in the closed loop; 0: all.
+	Speakers int
 	// Mix is the weights of the game's requests; the zero value: the bots' own.
 	Mix Mix
 	// KillServer ends the server without ado: an orderly end would write every
@@ -64,6 +70,27 @@ type Spec struct {
 	LedgerQuery time.Duration
 	// LatencyOf is the kind of request that latency and service are of; empty: all.
 	LatencyOf string
+
+	// ServeFlags and LoadFlags are further flags of syslet serve and syslet load.
+	// Names in braces stand in them for what the trial knows: see Foreign.
+	ServeFlags, LoadFlags []string
+	// Files are written into WorkDir before the start: name to text, in which names
+	// in braces are replaced.
+	Files map[string]string
+	// CountFor, if set, is how long the load goes on after the window, with the
+	// kernel counting the server's system calls: that makes each of them dearer.
+	CountFor time.Duration
+	// DiskBytes is the size of DiskFile; 0: 64 MiB.
+	DiskBytes int64
+
+	// Idle, if set, are connections that are held beside those of the load, and on
+	// which nothing happens.
+	Idle *Idle
+	// Foreign, if set, is the server in place of syslet serve. The lab sets it for
+	// names that package yardstick knows.
+	Foreign *Foreign
+	// Program, if set, runs in place of server and load.
+	Program *Program
 }
 
 // Mix is how many of a game's requests are of each kind, by weight.

@@ -27,7 +27,6 @@ func Run(ctx context.Context, spec Spec) (result.Trial, error) {
 		Experiment: spec.Experiment, Workload: spec.Workload, Model: spec.Model, Round: spec.Round, Seed: spec.Seed,
 		Factors: spec.Factors, Start: time.Now(), Metrics: map[string]result.Metric{}, Distributions: map[string][]result.Point{},
 	}}
-	r.out.Command = result.Command{Server: spec.serverArgs(), Load: spec.loadArgs("TARGET")}
 	err := r.run(ctx)
 	if ctx.Err() != nil {
 		return r.out, ctx.Err()
@@ -50,6 +49,7 @@ type run struct {
 	after    admin.Snapshot
 	blocks   runtime.BlockReport // when the window began
 	readings []sensor.Reading
+	count    callCount
 	cache    result.Metric
 	evidence validity.Evidence
 }
@@ -59,9 +59,17 @@ func (r *run) run(ctx context.Context) (err error) {
 		return fmt.Errorf("cannot make the work folder: %w", err)
 	}
 	defer os.RemoveAll(r.spec.WorkDir)
-	if r.server, err = startServer(r.spec.serverArgs()); err != nil {
+	if err := r.spec.writeFiles(r.spec.Files, r.spec.expander("")); err != nil {
 		return err
 	}
+	if r.spec.Program != nil {
+		return r.runProgram(ctx)
+	}
+	r.out.Command = result.Command{Server: r.spec.serverArgs(), Load: r.spec.loadArgs("TARGET")}
+	if r.server, err = r.startServer(ctx); err != nil {
+		return err
+	}
+	r.out.Command.Server = r.server.argv
 	defer func() {
 		if r.spec.KillServer {
 			r.server.end()
@@ -71,28 +79,38 @@ func (r *run) run(ctx context.Context) (err error) {
 			err = fmt.Errorf("the server did not end in good order: %w", e)
 		}
 	}()
+	if r.spec.Idle != nil {
+		held, err := r.holdIdle(ctx)
+		if err != nil {
+			return err
+		}
+		defer r.letIdleGo(held)
+	}
 	r.sensors = sensor.ForProcess(r.server.ready.PID, r.spec.ServerCPUs)
 	defer r.sensors.Close()
+	defer r.closeCount()
 	rep, err := r.drive(ctx, r.spec.loadArgs(r.server.ready.Listen), r.onPhase)
 	if err != nil {
 		return err
 	}
 	r.fill(rep)
+	r.closeCount() // while it is open, a switch of threads costs more
 	if r.spec.Saturate == 0 {
 		return nil
 	}
-	sat, err := r.drive(ctx, r.spec.saturateArgs(r.server.ready.Listen), func(context.Context, load.Phase) {})
-	if err != nil {
-		return err
+	return r.saturate(ctx)
+}
+
+func (r *run) startServer(ctx context.Context) (*server, error) {
+	if r.spec.Foreign != nil {
+		return r.spec.startForeign(ctx)
 	}
-	r.out.Metrics[result.SaturationThroughput] = result.Of(sat.Throughput, "1/s", result.SourceLoad)
-	r.evidence.Errors += sat.Counts.Errors()
-	return nil
+	return startServer(r.spec.serverArgs(), r.spec.ServerCPUs)
 }
 
 // drive runs a load process to its end.
 func (r *run) drive(ctx context.Context, argv []string, onPhase func(context.Context, load.Phase)) (*load.Report, error) {
-	p, err := start(argv)
+	p, err := start(argv, r.spec.LoadCPUs)
 	if err != nil {
 		return nil, err
 	}
@@ -136,20 +154,33 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 		r.before, err = r.server.snapshot(ctx)
 		r.blocksBefore(ctx)
 		r.sensors.Start()
+	case load.PhaseTail:
+		err = r.windowEnds(ctx)
+		r.startCount()
 	case load.PhaseDrain:
-		var notes []string
-		r.readings, notes = r.sensors.Stop()
-		for _, note := range notes {
-			if strings.Contains(note, "not counted") { // others say only where a count began
-				r.evidence.Flaws = append(r.evidence.Flaws, note)
-			}
+		if r.spec.CountFor > 0 {
+			r.stopCount()
+			return
 		}
-		r.after, err = r.server.snapshot(ctx)
-		r.blocksAfter(ctx)
+		err = r.windowEnds(ctx)
 	}
 	if err != nil {
 		r.evidence.Flaws = append(r.evidence.Flaws, "counters of the server: "+err.Error())
 	}
+}
+
+// windowEnds reads what the window has cost.
+func (r *run) windowEnds(ctx context.Context) (err error) {
+	var notes []string
+	r.readings, notes = r.sensors.Stop()
+	for _, note := range notes {
+		if strings.Contains(note, "not counted") { // others say only where a count began
+			r.evidence.Flaws = append(r.evidence.Flaws, note)
+		}
+	}
+	r.after, err = r.server.snapshot(ctx)
+	r.blocksAfter(ctx)
+	return err
 }
 
 // runProbe has the cache probe sample in the second part of the warm-up.
@@ -179,6 +210,9 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func (s *Spec) serverArgs() []string {
+	if s.Foreign != nil {
+		return s.Foreign.Argv
+	}
 	model, files := s.Model, "helpers"
 	if model == models.Inline {
 		model, files = "nonblock", "inline"
@@ -196,7 +230,7 @@ func (s *Spec) serverArgs() []string {
 	if s.Ledger != "" {
 		a = append(a, "--ledger", s.Ledger)
 	}
-	return append(a, "--dir", filepath.Join(s.WorkDir, "players"))
+	return append(append(a, "--dir", filepath.Join(s.WorkDir, "players")), expand(s.expander(""), s.ServeFlags)...)
 }
 
 func (s *Spec) loadBase(target string) []string {
@@ -211,7 +245,7 @@ func (s *Spec) loadBase(target string) []string {
 	if s.DiskShare > 0 {
 		a = append(a, "--disk-share", strconv.FormatFloat(s.DiskShare, 'g', -1, 64))
 	}
-	return a
+	return append(a, expand(s.expander(""), s.LoadFlags)...)
 }
 
 func (s *Spec) loadArgs(target string) []string {
@@ -220,10 +254,10 @@ func (s *Spec) loadArgs(target string) []string {
 		warmup += s.ProbeFor + probeGap
 	}
 	return append(s.loadBase(target), "--rate", strconv.FormatFloat(s.Rate, 'g', -1, 64),
-		"--warmup", warmup.String(), "--duration", s.Window.String())
+		"--warmup", warmup.String(), "--duration", s.Window.String(), "--tail", s.CountFor.String())
 }
 
 func (s *Spec) saturateArgs(target string) []string {
-	return append(s.loadBase(target), "--closed", "--outstanding", strconv.Itoa(s.Outstanding),
+	return append(s.loadBase(target), "--closed", "--outstanding", strconv.Itoa(s.Outstanding), "--speakers", strconv.Itoa(s.Speakers),
 		"--warmup", (s.Saturate / 4).String(), "--duration", s.Saturate.String())
 }

@@ -11,19 +11,22 @@ import (
 
 // Evidence is what the rules look at.
 type Evidence struct {
+	// Operations are what the figures are of: requests answered, or, of a fan-out,
+	// messages delivered.
 	Operations     int64
 	Errors         int64
 	Interrupted    bool
 	LastFailure    string
 	LoadSuspicions []string
 	StealPercent   float64 // of the server's CPU time, taken by the hypervisor
+	OthersPercent  float64 // of the server's CPU time, used by other processes
 	// Flaws of the measuring itself, in words.
 	Flaws []string
 }
 
 // Load takes what the load says.
 func (e *Evidence) Load(r *load.Report) {
-	e.Operations = r.Counts.AnsweredInWindow
+	e.Operations = max(r.Counts.AnsweredInWindow, int64(r.Counts.Delivered))
 	e.Errors += r.Counts.Errors()
 	e.Interrupted, e.LastFailure = r.Interrupted, r.LastFailure
 	e.LoadSuspicions = append(e.LoadSuspicions, r.Suspicions...)
@@ -33,6 +36,7 @@ func (e *Evidence) Load(r *load.Report) {
 const (
 	errorsInvalid   = 0.01 // share of operations that may fail
 	stealMost       = 2    // percent
+	othersMost      = 15   // percent: ticks of 10 ms tell no better in a window of a second
 	operationsLeast = 100
 )
 
@@ -55,6 +59,9 @@ func Judge(e Evidence) (result.Verdict, []string) {
 	}
 	if e.StealPercent > stealMost {
 		suspect = append(suspect, fmt.Sprintf("the hypervisor took %.1f %% of the server's CPU time", e.StealPercent))
+	}
+	if e.OthersPercent > othersMost {
+		suspect = append(suspect, fmt.Sprintf("other processes used about %.0f %% of the server's CPU", e.OthersPercent))
 	}
 	suspect = append(append(suspect, e.LoadSuspicions...), e.Flaws...)
 	switch {

@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 		"many errors":  {func(e *Evidence) { e.Errors = 101 }, result.Invalid, "101 errors"},
 		"steal":        {func(e *Evidence) { e.StealPercent = 2.1 }, result.Suspect, "2.1 %"},
 		"little steal": {func(e *Evidence) { e.StealPercent = 2 }, result.Valid, ""},
+		"others":       {func(e *Evidence) { e.OthersPercent = 16 }, result.Suspect, "other processes used about 16 %"},
 		"late load":    {func(e *Evidence) { e.LoadSuspicions = []string{"late"} }, result.Suspect, "late"},
 		"flaw":         {func(e *Evidence) { e.Flaws = []string{"no counters"} }, result.Suspect, "no counters"},
 	} {

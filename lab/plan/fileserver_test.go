@@ -1,0 +1,30 @@
+package plan
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestFileServer: all servers of a level serve the same file at the same rate, and
+// the load knows what it is.
+func TestFileServer(t *testing.T) {
+	es, err := Select([]string{FileServer}, false)
+	require.NoError(t, err)
+	require.True(t, es[0].OptIn)
+	require.GreaterOrEqual(t, es[0].Rounds, 10)
+	for _, name := range []string{"nginx", "nginx-cached", "net-http", "iouring"} {
+		require.Contains(t, es[0].Models, name)
+	}
+	require.LessOrEqual(t, time.Duration(es[0].Count())*es[0].Duration(), 10*time.Minute)
+	for _, s := range Trials(es, 1) {
+		level := s.Factors[FileBytes]
+		require.Equal(t, level, strconv.Itoa(len(s.Files["www/file.txt"])))
+		require.Equal(t, fileRates[level], s.Rate)
+		require.NotContains(t, s.Factors, "rate")
+		require.Contains(t, s.LoadFlags, "/file.txt")
+		require.Contains(t, s.ServeFlags, "{dir}/www")
+	}
+}

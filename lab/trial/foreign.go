@@ -1,0 +1,120 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Foreign is a server that is not ours. It is started on ServerCPUs: the lab
+// binds it, whether or not it can bind itself.
+//
+// In Argv and Files these stand for what the trial knows: {syslet} for this
+// executable, {dir} for the trial's own folder (empty at first, removed at the
+// end), {disk} for the file of NeedsDiskFile, {cpus} for the server's CPUs as
+// taskset writes them, and, if Silent, {addr} and {port} for where to listen.
+type Foreign struct {
+	Argv []string
+	// Files are written into {dir} before the start, beside Spec.Files.
+	Files map[string]string
+	// Silent servers print no Ready line. A free loopback port is chosen for them,
+	// and they are ready when it accepts. They must be one process.
+	Silent bool
+	// NoCounters says why the server has no /stats, in words for the report: "a C
+	// program's allocations are not counted". Empty: its Ready line has an admin.
+	NoCounters string
+}
+
+// expander replaces the names in braces by what they stand for.
+func (s *Spec) expander(addr string) *strings.Replacer {
+	dir, err := filepath.Abs(s.WorkDir)
+	if err != nil {
+		dir = s.WorkDir
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	return strings.NewReplacer("{syslet}", s.Binary, "{dir}", dir, "{disk}", s.DiskFile, "{cpus}", CPUList(s.ServerCPUs),
+		"{addr}", addr, "{port}", port)
+}
+
+func expand(r *strings.Replacer, argv []string) []string {
+	out := make([]string, len(argv))
+	for i, a := range argv {
+		out[i] = r.Replace(a)
+	}
+	return out
+}
+
+// writeFiles writes a server's or program's own files into the trial's folder.
+func (s *Spec) writeFiles(files map[string]string, r *strings.Replacer) error {
+	for name, text := range files {
+		path := filepath.Join(s.WorkDir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("cannot write %s: %w", name, err)
+		}
+		if err := os.WriteFile(path, []byte(r.Replace(text)), 0o644); err != nil {
+			return fmt.Errorf("cannot write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// startForeign starts a server that is not ours.
+func (s *Spec) startForeign(ctx context.Context) (*server, error) {
+	addr := ""
+	if s.Foreign.Silent {
+		var err error
+		if addr, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	r := s.expander(addr)
+	if err := s.writeFiles(s.Foreign.Files, r); err != nil {
+		return nil, err
+	}
+	argv := expand(r, s.Foreign.Argv)
+	if !s.Foreign.Silent {
+		return startServer(argv, s.ServerCPUs)
+	}
+	p, err := start(argv, s.ServerCPUs)
+	if err != nil {
+		return nil, err
+	}
+	srv := &server{process: p, argv: argv, ready: Ready{Listen: addr, PID: p.cmd.Process.Pid}}
+	if err := srv.awaitPort(ctx); err != nil {
+		srv.end()
+		return nil, fmt.Errorf("the server did not start: %w: %s", err, p.errs.String())
+	}
+	return srv, nil
+}
+
+// freePort is a loopback address that was free a moment ago: for servers that
+// cannot say which port they got.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("no free port for the server: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// awaitPort connects until the server accepts.
+func (s *server) awaitPort(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var d net.Dialer
+	for {
+		c, err := d.DialContext(ctx, "tcp4", s.ready.Listen)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
