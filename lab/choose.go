@@ -13,7 +13,7 @@ import (
 	"github.com/syslet/syslet/workloads"
 )
 
-// Which models and programs run, and how the programs that are not ours are
+// Which levels, models and programs run, and how the programs that are not ours are
 // brought in.
 
 // chooseModels leaves out what was not asked for and what this system refuses.
@@ -47,6 +47,24 @@ func (p *Prepared) chooseModels() error {
 		e.Models = slices.DeleteFunc(e.Models, func(m string) bool { return refused[m] })
 		if p.opts.Rounds > 0 {
 			e.Rounds = p.opts.Rounds
+		}
+	}
+	return nil
+}
+
+// chooseLevels leaves out the levels that were not asked for. An experiment that has
+// none of them is refused: it would be another one than its name says.
+func (p *Prepared) chooseLevels() error {
+	if len(p.opts.Levels) == 0 {
+		return nil
+	}
+	for i := range p.opts.Experiments {
+		e := &p.opts.Experiments[i]
+		all := e.Levels
+		e.Levels = slices.DeleteFunc(slices.Clone(all), func(l string) bool { return !slices.Contains(p.opts.Levels, l) })
+		if len(e.Levels) == 0 {
+			return fmt.Errorf("lab: experiment %s has none of the levels %s (--levels); it has %s", e.Name,
+				strings.Join(p.opts.Levels, ", "), strings.Join(all, ", "))
 		}
 	}
 	return nil

@@ -23,6 +23,8 @@ type Options struct {
 	Experiments []plan.Experiment
 	// Models, if not empty, are the only ones to run.
 	Models []string
+	// Levels, if not empty, are the only levels of the experiments' factors to run.
+	Levels []string
 	// Rounds, if not 0, replaces each experiment's own number.
 	Rounds int
 	Seed   uint64
@@ -52,6 +54,9 @@ type Prepared struct {
 // Prepare probes models and machine and makes the plan; it writes nothing.
 func Prepare(o Options) (*Prepared, error) {
 	p := &Prepared{opts: o}
+	if err := p.chooseLevels(); err != nil {
+		return nil, err
+	}
 	if err := p.chooseModels(); err != nil {
 		return nil, err
 	}

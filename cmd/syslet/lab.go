@@ -33,6 +33,7 @@ func newLab() *cobra.Command {
 type labFlags struct {
 	experiments []string
 	models, out string
+	levels      string
 	quick, dry  bool
 	rounds      int
 	seed        uint64
@@ -52,6 +53,7 @@ their own. Each finished trial is a line in OUT/trials.jsonl; an interrupted run
 	fl.StringArrayVar(&f.experiments, "experiment", nil, "run this one only (may be repeated); see syslet lab list")
 	fl.BoolVar(&f.quick, "quick", false, "fewer and shorter rounds, under a minute: for a look, not for a conclusion")
 	fl.StringVar(&f.models, "models", "", "run these only, e.g. nonblock,threadlet")
+	fl.StringVar(&f.levels, "levels", "", "these levels of the experiment's factor only, e.g. 64,1000 of peers-echo (see --dry-run); empty: all")
 	fl.IntVar(&f.rounds, "rounds", 0, "rounds of each experiment; 0: its own number")
 	fl.StringVar(&f.out, "out", "", "folder of the run; default results/DATE-TIME")
 	fl.Uint64Var(&f.seed, "seed", 0, "of arrivals, requests and the order of trials; 0: from the clock")
@@ -74,12 +76,15 @@ func labRun(ctx context.Context, f *labFlags) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program's own file: %w", err)
 	}
-	var names []string
+	var names, levels []string
 	if f.models != "" {
 		names = strings.Split(f.models, ",")
 	}
+	if f.levels != "" {
+		levels = strings.Split(f.levels, ",")
+	}
 	prog := newProgress(os.Stderr)
-	p, err := lab.Prepare(lab.Options{Experiments: es, Models: names, Rounds: f.rounds, Seed: f.seed, Out: f.out,
+	p, err := lab.Prepare(lab.Options{Experiments: es, Models: names, Levels: levels, Rounds: f.rounds, Seed: f.seed, Out: f.out,
 		Binary: binary, CommandLine: commandLine(f), OnTrial: prog.onTrial})
 	if err != nil {
 		return exitErr{exitUsage, err}
@@ -143,6 +148,9 @@ func commandLine(f *labFlags) []string {
 	}
 	if f.models != "" {
 		a = append(a, "--models", f.models)
+	}
+	if f.levels != "" {
+		a = append(a, "--levels", f.levels)
 	}
 	if f.rounds > 0 {
 		a = append(a, "--rounds", strconv.Itoa(f.rounds))

@@ -52,15 +52,19 @@ type engine struct {
 
 var engines = map[string]engine{
 	"gnet":    {runGnet, "github.com/panjf2000/gnet/v2", messages, []string{"et", "lock", "reactors", "ants"}, oneSpare},
-	"nbio":    {runNbio, "github.com/lesismal/nbio", messages, []string{"et", "etasync", "lock", "taskpool"}, map[string]int{"echo": 1, "framed": 3, "fanout": 1}},
+	"nbio":    {runNbio, "github.com/lesismal/nbio", messages, []string{"et", "etasync", "lock", "taskpool"}, nbioSpare},
 	"netpoll": {runNetpoll, "github.com/cloudwego/netpoll", messages, []string{"gopool", "go", "spawn", "binary"}, oneSpare},
 	"evio":    {runEvio, "github.com/tidwall/evio", messages, []string{"copy", "go"}, oneSpare},
-	"net":     {runNet, "", append([]string{"files"}, messages...), []string{"queue"}, map[string]int{"framed": 1, "fanout": 1}},
+	"net":     {runNet, "", append([]string{"files"}, messages...), []string{"queue"}, netSpare},
 }
 
 var (
 	messages = []string{"echo", "framed", "fanout"}
 	oneSpare = map[string]int{"echo": 1, "framed": 1, "fanout": 1}
+	// nbio's readers write to the sockets themselves, so more of them want a P.
+	nbioSpare = map[string]int{"echo": 1, "framed": 3, "fanout": 1}
+	// A connection's goroutine waits in Go's own poller, which needs no P.
+	netSpare = map[string]int{"framed": 1, "fanout": 1}
 )
 
 // errUnable wraps the reason why an engine cannot serve on this machine.

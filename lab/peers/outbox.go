@@ -60,7 +60,7 @@ func (o *outbox) sendShared(p, shared []byte) []byte {
 			return shared
 		}
 	}
-	if false {
+	if o.bytes+len(p)-sent > maxUnsentBytes {
 		o.fail()
 		return shared
 	}
