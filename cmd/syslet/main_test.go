@@ -72,7 +72,7 @@ func TestExitCodes(t *testing.T) {
 		"lab list": 0, "lab claims": 0, "doctor": 0, "lab run --dry-run --quick": 0,
 		"report /no/such/folder": exitError, "serve --model nonblock --workload echo --listen 256.0.0.1:1": exitError,
 		"nonsense": exitUsage, "lab nonsense": exitUsage, "serve --nonsense": exitUsage, "lab compare one": exitUsage,
-		"lab run --experiment nonsense": exitUsage, "lab run --models nonsense --dry-run": exitUsage, "serve --cpus x": exitUsage,
+		"lab run --experiment nonsense": exitUsage, "lab run --models nonsense --dry-run": exitUsage, "serve --cpus x": exitUsage, "serve --listen=": exitUsage,
 		"lab run --dry-run --experiment peers-echo --levels 64": 0, "lab run --dry-run --experiment peers-echo --levels 7": exitUsage,
 		"serve --files nonsense": exitUsage, "serve --unsent-policy nonsense": exitUsage, "load --workload nonsense": exitUsage,
 		"load --workload echo --size 15": exitUsage, "load --workload fanout --size 65537": exitUsage,

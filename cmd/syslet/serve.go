@@ -102,6 +102,9 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 const probeEvery = 2
 
 func (f *serveFlags) check() error {
+	if f.opts.Listen == "" {
+		return usage("--listen is empty: want an address, e.g. 127.0.0.1:7777; port 0 takes a free one")
+	}
 	cpus, err := parseCPUs(f.cpus)
 	if err != nil {
 		return err
