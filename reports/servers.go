@@ -179,7 +179,7 @@ func (v *view) markdownServers(b *strings.Builder, want func(serverColumn) bool)
 		for i, m := range v.Models {
 			b.WriteString("| " + mdText(m) + " |")
 			for _, r := range rows {
-				b.WriteString(" " + mdText(r.Cells[i].short()) + " |")
+				b.WriteString(" " + r.Cells[i].short() + " |")
 			}
 			b.WriteByte('\n')
 		}
@@ -190,15 +190,15 @@ func (v *view) markdownServers(b *strings.Builder, want func(serverColumn) bool)
 	}
 }
 
-// short is the cell for a table with many columns: a dash for what is not there,
-// the reason for which stands elsewhere.
+// short is the cell for a Markdown table with many columns: a dash for what is not
+// there, the reason for which stands elsewhere.
 func (c tableCell) short() string {
 	if c.Median == "" {
 		return "–"
 	}
 	text := c.text()
 	if c.Best {
-		return "**" + c.Median + "**" + strings.TrimPrefix(text, c.Median)
+		return "**" + mdText(c.Median) + "**" + mdText(strings.TrimPrefix(text, c.Median))
 	}
-	return text
+	return mdText(text)
 }

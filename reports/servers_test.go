@@ -197,6 +197,8 @@ func TestServersReport(t *testing.T) {
 	require.NotContains(t, summary, "| metric | source |", "too wide with that many servers")
 	var readme strings.Builder
 	require.NoError(t, Readme(&readme, run))
+	require.Regexp(t, `\| \*\*[0-9]`, readme.String(), "the best is bold")
+	require.NotContains(t, readme.String(), `\*`)
 	for _, want := range []string{"| where | what |", "### 64 connections", "| c-iouring |", "Not run: nginx", "--seed 42"} {
 		require.Contains(t, readme.String(), want)
 	}

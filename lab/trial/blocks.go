@@ -20,8 +20,8 @@ func (s *server) blocks(ctx context.Context) (runtime.BlockReport, error) {
 	return b, err
 }
 
-// blocksBefore and blocksAfter read the profile at the ends of the window. A
-// trial without one is no worse.
+// blocksBefore and blocksAfter read the profile shortly before the window and after
+// it. A trial without one is no worse.
 func (r *run) blocksBefore(ctx context.Context) {
 	if r.spec.Foreign != nil {
 		return

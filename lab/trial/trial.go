@@ -149,10 +149,13 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 	switch p.Name {
 	case load.PhaseWarmup:
 		r.runProbe(ctx)
+		if r.spec.ProbeFor == 0 {
+			sleep(ctx, r.spec.Warmup/2)
+		}
+		r.blocksBefore(ctx) // a long answer, made on the loop's CPU: not in the window
 	case load.PhaseMeasure:
 		r.out.Start = p.Start
 		r.before, err = r.server.snapshot(ctx)
-		r.blocksBefore(ctx)
 		r.sensors.Start()
 	case load.PhaseTail:
 		err = r.windowEnds(ctx)

@@ -26,7 +26,7 @@ func (d *Driver) wait(timeoutNs int64) bool {
 		err = d.sleep(timeoutNs)
 		d.settle()
 	} else {
-		ready, err = d.ring.SubmitAndWait(1, 0)
+		ready, err = d.submitAndLook()
 		if !d.settle() && sleepy && ready == 0 && err == nil && d.shard.MayWait() {
 			err = d.sleep(timeoutNs)
 		}
@@ -34,6 +34,16 @@ func (d *Driver) wait(timeoutNs int64) bool {
 	d.n, d.next = d.ring.Harvest(d.events[:]), 0
 	d.err = err
 	return err == nil
+}
+
+// submitAndLook is the enter that does not wait. The kernel makes the sends in it.
+func (d *Driver) submitAndLook() (ready int, err error) {
+	if d.ring.Queued() < srt.OutputMany {
+		return d.ring.SubmitAndWait(1, 0)
+	}
+	d.shard.OutputBegins()
+	defer d.shard.OutputEnds()
+	return d.ring.SubmitAndWait(1, 0)
 }
 
 // sleep waits as package nap says.
