@@ -31,7 +31,7 @@ func (s *Shard) bookCalled(cb callback, fn uintptr) {
 		b.began(nowNs)
 	}
 	b.mu.Unlock()
-	if longNs > b.thresholdNs {
+	if longNs > b.thresholdNs && cb != cbLoop {
 		s.watchClosely(nowNs, evidenceNs)
 	}
 }
@@ -168,29 +168,30 @@ func (s *Shard) bookStretch(busyNs, nowNs int64) {
 }
 
 // bookUntimed books a long stretch of which only the sum is known, if that is
-// enough to tell that one callback was long: it was seen, or even the mean is. Only
-// what was seen is evidence: where the host steals a millisecond now and then the mean
-// is long without any fault, and to be on the watch for it costs 6 % of a server that
-// sleeps between messages.
-func (b *headBlocks) bookUntimed(restNs int64) bool {
+// enough to tell that one callback was long: it was seen, or even the mean is. Evidence
+// is only what was seen waiting, or computing as the stretch's only callback. Where the
+// host steals a millisecond now and then the mean is long without any fault, and 500
+// connections that open in one turn are; to be on the watch for that costs 10 % of a
+// server that sleeps between messages.
+func (b *headBlocks) bookUntimed(restNs int64) (evidence bool) {
 	k := siteKey{callback: cbTurn}
 	if b.stretch.calls == 1 {
 		k.callback = b.stretch.now
+		evidence = true
 	}
 	switch {
 	case b.bodyWaited(): // that may be all of it
 		return false
 	case len(b.samples) > 0 && !b.stretch.sensed:
 		b.bookHeld(k, restNs)
+		return evidence || b.samples[len(b.samples)-1].waits
 	case len(b.samples) > 0 && !b.samples[len(b.samples)-1].waits:
 		b.bookStall(k, restNs)
+		return evidence
 	case b.stretch.calls > 0 && b.stretch.bodies == 0 && restNs/int64(b.stretch.calls) > b.thresholdNs:
 		b.bookStall(k, restNs)
-		return false
-	default:
-		return false
 	}
-	return true
+	return false
 }
 
 // watchClosely has callbacks timed, and the watcher look often, for ns.

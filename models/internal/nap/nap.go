@@ -10,12 +10,12 @@
 // 20 us. Measured at 6,000 messages a second on one CPU: the monitor used 75 to
 // 117 ms of CPU a second, as much as the loop.
 //
-// So a loop that was woken soon after it went to sleep the last time waits raw: the P
-// stays with it. Two signals of the scheduler's end such a wait (EINTR): when it
-// wants to stop the world it sends one every 100 us until it has, and the monitor
-// sends one to a thread that has had its P for some 10 ms, which is the bound of a
-// raw wait in which nothing comes. After a signal, or a long sleep, the loop waits
-// with the hooks, as an idle one does.
+// So a loop to which something came lately waits raw: the P stays with it. Two signals
+// of the scheduler's end such a wait (EINTR): when it wants to stop the world it sends
+// one every 100 us until it has, and the monitor sends one to a thread that has had
+// its P for some 10 ms, which is the bound of a raw wait in which nothing comes. The
+// loop, back in Go code, then gives way to the scheduler at the next function's entry.
+// When nothing has come for ShortNs the loop waits with the hooks.
 //
 // A raw wait has no timeout. To set a timer for each sleep and take it back leaves a
 // virtual machine each time: measured at 20,000 messages a second over 64
@@ -29,17 +29,26 @@ import (
 	"strings"
 )
 
-// ShortNs: a loop that slept for less may wait raw the next time.
-const ShortNs = int64(1e6)
+// ShortNs: a loop that waited for longer waits with the hooks, until something comes
+// sooner again. With the hooks a wait costs up to fifty wake-ups of the monitor, which
+// has fallen asleep and starts over with a look every 20 us; raw it costs a signal for
+// each 10 ms. Measured, 80 messages a second to 500 connections each: 20 switches per
+// message with 1 ms, 7 with 100 ms, and 10 % less CPU.
+const ShortNs = int64(100e6)
 
-// Nap remembers how long the loop slept the last time.
-type Nap struct{ soon bool }
+// Nap remembers for how long nothing had come, at the last wait.
+type Nap struct{ sleptNs int64 }
 
 // Raw says that the next wait may be made without the scheduler's hooks, untimed.
-func (n *Nap) Raw() bool { return n.soon && signalled }
+func (n *Nap) Raw() bool { return n.sleptNs < ShortNs && signalled }
 
 // Woke says how long the loop slept, and whether a signal ended that.
-func (n *Nap) Woke(ns int64, interrupted bool) { n.soon = ns < ShortNs && !interrupted }
+func (n *Nap) Woke(ns int64, interrupted bool) {
+	if interrupted {
+		ns += n.sleptNs
+	}
+	n.sleptNs = ns
+}
 
 // signalled: the scheduler interrupts threads by a signal. If it is told not to,
 // nothing would end a raw wait.
