@@ -11,7 +11,8 @@
 //
 // and nothing after it; complaints go to stderr. SIGINT and SIGTERM end it with
 // exit status 0. Status 2 is a wrong flag, 3 an engine that cannot serve here
-// (one line on stderr says why), 1 anything else.
+// (one line on stderr says why), 1 anything else: also that the process which
+// started it has ended, after which it does not serve on.
 //
 // Build it with
 //

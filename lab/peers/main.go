@@ -84,6 +84,7 @@ func main() {
 	if n := engines[cfg.engine].spare[cfg.workload]; n > 0 && os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 	}
+	endWithParent()
 	err = serve(cfg)
 	switch {
 	case errors.Is(err, errUnable):

@@ -88,10 +88,12 @@ func runNetpoll(ctx context.Context, cfg *config, ready func(net.Addr) error) er
 		return fmt.Errorf("netpoll: serve: %w", err)
 	case <-ctx.Done():
 	}
-	// Shutdown waits for busy connections to become idle; they need not.
+	// Shutdown waits for busy connections to become idle; they need not. And it looks
+	// at its context between connections only: in closing one it spins for as long as
+	// the poller is in that one's handler.
 	end, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	_ = loop.Shutdown(end)
+	go func() { _ = loop.Shutdown(end); cancel() }()
+	<-end.Done()
 	return nil
 }
 

@@ -21,6 +21,9 @@ import (
 const mainEnv = "PEERS_TEST_IS_COMMAND"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(parentEnv) != "" {
+		os.Exit(parentOf(os.Args[1:]))
+	}
 	if os.Getenv(mainEnv) != "" {
 		main()
 		os.Exit(0)

@@ -34,6 +34,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -202,6 +203,22 @@ static int signal_fd(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/*
+ * parent_fd is readable when the process that started this one has ended: then
+ * this one does, as at a signal. Not PR_SET_PDEATHSIG, which tells of the
+ * parent's thread, and Go's come and go. -1: the kernel cannot tell (before 5.3).
+ */
+static int parent_fd(void)
+{
+	pid_t parent = getppid();
+	if (parent <= 1) /* in another pid namespace, or init, which nobody outlives */
+		return -1;
+	int fd = (int)syscall(SYS_pidfd_open, parent, 0);
+	if (getppid() != parent) /* had ended: the descriptor may be another's */
+		die("process %d, which started this one, has ended", (int)parent);
+	return fd;
 }
 
 /* open_disk opens the file of framed past the page cache and counts its blocks. */

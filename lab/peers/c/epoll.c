@@ -28,19 +28,14 @@ enum {
 };
 
 /* What an event belongs to; a connection's carries its generation instead. */
-enum { GEN_LISTENER, GEN_SIGNAL, GEN_POOL, GEN_FIRST };
+enum { GEN_LISTENER, GEN_END, GEN_POOL, GEN_FIRST };
 
-/*
- * A connection lies at its descriptor's place. Invariant: open_at >= 0 means
- * open, and open_list[open_at] is its descriptor. gen grows with each close, so
- * that an event of an earlier connection of the same descriptor is told apart.
- */
 struct conn {
 	uint32_t gen;
 	int open_at;
 	bool readable; /* there may be more to read and no event will say so */
 	bool eof;      /* the peer sends no more; close once all is answered */
-	bool listed;   /* in the list of those to look at when the turn ends */
+	bool listed;
 	uint8_t carry_len;
 	uint32_t reads; /* disk reads whose answers are due */
 	struct queue out;
@@ -50,6 +45,8 @@ struct conn {
 	};
 };
 
+#include "table.h"
+
 /* One disk read. The loop owns it except between submission and hand-back. */
 struct job {
 	struct job *next;
@@ -58,13 +55,9 @@ struct job {
 	uint8_t frame[FRAME_BYTES];
 };
 
-static struct options opt;
 static int spin, disk_threads = 32;
-static int ep, listener, signals, spare = -1;
-static struct conn *conns; /* files_max of them, by descriptor */
-static int *open_list, open_count;
-static int *turn_list, turn_count; /* connections to look at when the turn ends */
-static struct block *turn;         /* fanout: the messages of this turn */
+static int ep, listener, spare = -1;
+static struct block *turn; /* fanout: the messages of this turn */
 /* FRAME_BYTES in front: room for the bytes of a frame begun earlier. */
 static uint8_t room[FRAME_BYTES + RECV_BYTES] __attribute__((aligned(64)));
 static uint8_t *const buffer = room + FRAME_BYTES;
@@ -88,34 +81,17 @@ static void watch(int fd, uint32_t gen, uint32_t events)
 		die("epoll_ctl: %s", strerror(errno));
 }
 
-static void at_turn_end(struct conn *c)
-{
-	if (!c->listed) {
-		c->listed = true;
-		turn_list[turn_count++] = (int)(c - conns);
-	}
-}
-
 static void conn_close(struct conn *c)
 {
 	int fd = (int)(c - conns);
-	queue_clear(&c->out);
-	if (opt.workload == FANOUT)
-		partial_clear(&c->partial);
-	int last = open_list[--open_count];
-	open_list[c->open_at] = last;
-	conns[last].open_at = c->open_at;
-	c->open_at = -1;
-	c->gen++;
+	table_remove(c);
 	close(fd); /* takes it out of the epoll set too */
 }
 
 static void conn_open(int fd)
 {
-	struct conn *c = &conns[fd];
-	uint32_t gen = c->gen < GEN_FIRST ? GEN_FIRST : c->gen;
-	*c = (struct conn){.gen = gen, .open_at = open_count, .listed = c->listed};
-	open_list[open_count++] = fd;
+	uint32_t gen = conns[fd].gen < GEN_FIRST ? GEN_FIRST : conns[fd].gen;
+	table_add(fd, gen);
 	watch(fd, gen, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
@@ -354,15 +330,7 @@ static void turn_end(void)
 {
 	if (turn && turn->len)
 		broadcast();
-	int count = turn_count;
-	for (int i = 0; i < count; i++) {
-		struct conn *c = &conns[turn_list[i]];
-		c->listed = false;
-		if (c->open_at >= 0)
-			look_again(c);
-	}
-	memmove(turn_list, turn_list + count, (size_t)(turn_count - count) * sizeof *turn_list);
-	turn_count -= count;
+	look_at_listed(look_again);
 }
 
 /* wait_events polls spin times before it sleeps. */
@@ -484,20 +452,17 @@ int main(int argc, char **argv)
 	parse_options(&opt, knobs, argc, argv);
 	set_affinity(opt.cpus);
 	crc32_init();
-	signals = signal_fd();
+	int signals = signal_fd(), parent = parent_fd();
 	listener = listen_tcp(opt.listen);
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	size_t files = (size_t)opt.files_max;
-	conns = must(calloc(files, sizeof *conns));
-	for (size_t i = 0; i < files; i++)
-		conns[i].open_at = -1;
-	open_list = must(calloc(files, sizeof *open_list));
-	turn_list = must(calloc(2 * files, sizeof *turn_list));
+	table_setup();
 	if (opt.workload == FANOUT)
 		turn = block_new(4096);
 	watch(listener, GEN_LISTENER, EPOLLIN);
-	watch(signals, GEN_SIGNAL, EPOLLIN);
+	watch(signals, GEN_END, EPOLLIN);
+	if (parent >= 0)
+		watch(parent, GEN_END, EPOLLIN);
 	if (opt.workload == FRAMED)
 		pool_start();
 	print_ready(listener);
@@ -508,8 +473,6 @@ int main(int argc, char **argv)
 		pool_stop();
 	segments_free();
 	free(turn);
-	free(conns);
-	free(open_list);
-	free(turn_list);
+	table_free();
 	return 0;
 }

@@ -48,7 +48,7 @@
 
 #include <poll.h>
 
-enum op { OP_ACCEPT, OP_CALLER, OP_RECV, OP_SEND, OP_QUEUED, OP_READ, OP_SIGNAL, OP_NONE };
+enum op { OP_ACCEPT, OP_CALLER, OP_RECV, OP_SEND, OP_QUEUED, OP_READ, OP_END, OP_NONE };
 
 enum {
 	UNSENT_PAUSE = 256 << 10, /* bytes queued at which echo and framed stop reading */
@@ -58,17 +58,17 @@ enum {
 /*
  * A connection lies at its direct descriptor's place (or its descriptor's).
  * It is released only when the kernel holds no request of it any more: armed
- * and sending are false. gen grows with each release; completions carry it.
+ * and sending are false. Completions carry gen.
  */
 struct conn {
 	uint32_t gen;
-	int open_at;  /* in open_list; -1: not open */
+	int open_at;
 	bool armed;   /* a multishot recv is in the kernel */
 	bool sending; /* a request that sends the queue is in the kernel */
 	bool paused;  /* too much is unanswered: do not arm */
 	bool eof;     /* the peer sends no more; close once all is answered */
 	bool closing; /* an error: close as soon as the kernel lets go */
-	bool listed;  /* in turn_list */
+	bool listed;
 	bool cancelled;
 	uint8_t carry_len;
 	uint32_t reads;              /* disk reads whose answers are due */
@@ -82,14 +82,12 @@ struct conn {
 	};
 };
 
-static struct options opt;
+#include "table.h"
+
 static int direct = 1, bundle, poll_first = 1, skip = 1;
-static int listener, signals, spare = -1;
+static int listener, signals, parent, spare = -1;
 static bool accepting, stopped;
 static uint64_t turn_number;
-static struct conn *conns; /* files_max of them */
-static int *open_list, open_count;
-static int *turn_list, turn_count;
 static struct block *turn, *turn_before; /* fanout: messages of this turn; what the turn before sent */
 static struct bulk *bulks;
 
@@ -106,14 +104,6 @@ static inline uint64_t conn_tag(enum op op, const struct conn *c)
 static inline unsigned conn_flags(void)
 {
 	return direct ? IOSQE_FIXED_FILE : 0;
-}
-
-static void at_turn_end(struct conn *c)
-{
-	if (!c->listed) {
-		c->listed = true;
-		turn_list[turn_count++] = (int)(c - conns);
-	}
 }
 
 static void arm_accept(void)
@@ -145,28 +135,13 @@ static void cancel(uint64_t user_data)
 
 static void conn_open(int slot)
 {
-	struct conn *c = &conns[slot];
-	*c = (struct conn){.gen = c->gen, .open_at = open_count, .listed = c->listed};
-	open_list[open_count++] = slot;
-	arm_recv(c);
-}
-
-static void conn_free(struct conn *c)
-{
-	queue_clear(&c->out);
-	if (opt.workload == FANOUT)
-		partial_clear(&c->partial);
-	int last = open_list[--open_count];
-	open_list[c->open_at] = last;
-	conns[last].open_at = c->open_at;
-	c->open_at = -1;
-	c->gen++;
+	arm_recv(table_add(slot, conns[slot].gen));
 }
 
 static void conn_release(struct conn *c)
 {
 	int slot = (int)(c - conns);
-	conn_free(c);
+	table_remove(c);
 	if (!direct) {
 		/* Sends of this turn still name the descriptor. */
 		ring_enter(0);
@@ -388,7 +363,7 @@ static inline void on_completion(const struct io_uring_cqe *q)
 		accepting = false; /* the turn's end arms it */
 	} else if (op == OP_READ) {
 		on_read((int)slot, q->res);
-	} else if (op == OP_SIGNAL) {
+	} else if (op == OP_END) {
 		stopped = true;
 	}
 }
@@ -505,26 +480,24 @@ static void turn_end(void)
 		broadcast();
 	else if (opt.workload == FRAMED)
 		reads_turn(tag(OP_READ, 0, 0));
-	int count = turn_count;
-	for (int i = 0; i < count; i++) {
-		struct conn *c = &conns[turn_list[i]];
-		c->listed = false;
-		if (likely(c->open_at >= 0))
-			settle(c);
-	}
-	if (unlikely(turn_count > count))
-		memmove(turn_list, turn_list + count, (size_t)(turn_count - count) * sizeof *turn_list);
-	turn_count -= count;
+	look_at_listed(settle);
 	if (unlikely(!accepting))
 		arm_accept();
+}
+
+static void end_upon(int fd)
+{
+	struct io_uring_sqe *e = ring_get();
+	io_uring_prep_poll_add(e, fd, POLLIN);
+	mark(e, tag(OP_END, 0, 0), 0);
 }
 
 static void serve(void)
 {
 	arm_accept();
-	struct io_uring_sqe *e = ring_get();
-	io_uring_prep_poll_add(e, signals, POLLIN);
-	mark(e, tag(OP_SIGNAL, 0, 0), 0);
+	end_upon(signals);
+	if (parent >= 0)
+		end_upon(parent);
 	while (!stopped) {
 		unsigned got = 0;
 		/* Submits, and polls spin times before it sleeps. */
@@ -542,30 +515,23 @@ static void serve(void)
 
 static void files_setup(void)
 {
-	size_t files = (size_t)opt.files_max;
-	conns = must(calloc(files, sizeof *conns));
-	for (size_t i = 0; i < files; i++)
-		conns[i].open_at = -1;
-	open_list = must(calloc(files, sizeof *open_list));
-	turn_list = must(calloc(2 * files, sizeof *turn_list));
+	table_setup();
 	bulks = must(calloc(*ring.sq.kring_entries, sizeof *bulks));
-	int err = direct ? io_uring_register_files_sparse(&ring, (unsigned)files) : 0;
+	int err = direct ? io_uring_register_files_sparse(&ring, (unsigned)opt.files_max) : 0;
 	if (err)
-		die("%zu direct descriptors: %s", files, strerror(-err));
+		die("%d direct descriptors: %s", opt.files_max, strerror(-err));
 }
 
 static void free_all(void)
 {
 	ring_free(); /* first: the kernel may still write to buffers */
 	while (open_count)
-		conn_free(&conns[open_list[open_count - 1]]);
+		table_remove(&conns[open_list[open_count - 1]]);
 	reads_free();
 	segments_free();
 	free(turn);
 	free(turn_before);
-	free(conns);
-	free(open_list);
-	free(turn_list);
+	table_free();
 	free(bulks);
 }
 
@@ -582,6 +548,7 @@ int main(int argc, char **argv)
 	set_affinity(opt.cpus);
 	crc32_init();
 	signals = signal_fd();
+	parent = parent_fd();
 	listener = listen_tcp(opt.listen);
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ring_setup();
