@@ -48,7 +48,7 @@ var bodiesTopics = []topic{
 var serverTopics = []topic{
 	{"CPU", []string{result.CPUPerDelivery, result.CPUPerOp}},
 	{"System calls and context switches", []string{result.SyscallsKernelPerDelivery, result.SyscallsKernelPerOp, result.SwitchesVoluntaryPerOp}},
-	{"Latency, and saturation", []string{result.LatencyP99, result.LatencyP999, result.SaturationThroughput, result.SaturationP99}},
+	{"Rate and latency", []string{result.Throughput, result.LatencyP99, result.LatencyP999, result.SaturationThroughput, result.SaturationP99}},
 }
 
 // hints say what a figure is to be looked at for, beyond who is first.
@@ -100,7 +100,10 @@ func (v *view) sections(lk map[string]look) []section {
 			s.Title += " against " + v.factorLabel()
 		}
 		for _, name := range t.metrics {
-			for _, k := range v.keysOf(name) {
+			if v.givenByLoad(name) {
+				continue
+			}
+			for _, k := range v.joinedKeysOf(name) {
 				switch {
 				case !v.hasValue(k):
 					s.Absent = append(s.Absent, absence{upperFirst(k.Label()) + " (source " + k.Source + ")", strings.Join(v.missing(k), "; ")})

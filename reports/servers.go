@@ -18,6 +18,7 @@ type serverColumn struct {
 // serverColumns are in the order of the table. One that no server has a value for
 // is left out.
 var serverColumns = []serverColumn{
+	{result.Throughput, "messages", true}, // but where the load sets the rate
 	{result.CPUPerDelivery, "CPU per delivery", true},
 	{result.SyscallsKernelPerDelivery, "system calls per delivery", true},
 	{result.SwitchesVoluntaryPerDelivery, "voluntary switches per delivery", true},
@@ -109,10 +110,13 @@ func (v *view) serverKeys(want func(serverColumn) bool) []serverKey {
 	fanout := len(v.keysOf(result.CPUPerDelivery)) > 0
 	var out []serverKey
 	for _, c := range serverColumns {
-		if !want(c) || fanout && slices.Contains(perDelivery, c.name) {
+		if !want(c) || fanout && slices.Contains(perDelivery, c.name) || v.givenByLoad(c.name) {
 			continue
 		}
-		for _, k := range v.keysOf(c.name) {
+		if v.Workload == fileWork {
+			c.head = strings.Replace(c.head, "message", "op", 1)
+		}
+		for _, k := range v.joinedKeysOf(c.name) {
 			if v.hasValue(k) {
 				out = append(out, serverKey{c, k})
 			}
@@ -182,6 +186,9 @@ func (v *view) markdownServers(b *strings.Builder, want func(serverColumn) bool)
 				b.WriteString(" " + r.Cells[i].short() + " |")
 			}
 			b.WriteByte('\n')
+		}
+		if note := v.ownFigures(keys); note != "" {
+			fmt.Fprintf(b, "\nNote: %s.\n", mdText(note))
 		}
 		for _, note := range v.serverTable(l, looks(v.Models)).Notes() {
 			fmt.Fprintf(b, "\nNote: %s.\n", mdText(note))

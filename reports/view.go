@@ -65,6 +65,8 @@ type view struct {
 	Trials []*result.Trial
 
 	cells map[cellID]*cell
+	// joined are keys by metric; see join.
+	joined map[string][]key
 }
 
 type cellID struct {
@@ -246,6 +248,7 @@ func (v *view) index() {
 		slices.Sort(c.Missing)
 		c.Missing = slices.Compact(c.Missing)
 	}
+	v.join()
 }
 
 func (v *view) add(t *result.Trial, seen map[key]bool) {
