@@ -53,6 +53,11 @@ func (d *Driver) Run() error {
 	if lost := d.shard.Loop(); lost {
 		return fmt.Errorf("simdriver: shard %d was asked to be released while it ran", d.shard.Index())
 	}
+	// As io_uring does: what the kernel still holds is waited for.
+	for _, l := range d.gone {
+		d.detached(l)
+	}
+	d.gone = nil
 	return nil
 }
 
