@@ -67,6 +67,7 @@ type headBlocks struct {
 	use          threadUse // without a sensor: as of when the head woke
 	sense        sensing
 	labels       map[int]context.Context
+	visited      int // the head's thread, during a visit; else 0
 	buf          [switchesMax]Switch
 
 	// sinceNs is when the head began what it does now: this stretch, or this
@@ -138,20 +139,49 @@ func (s *Shard) headBegins() {
 	if !b.on {
 		return
 	}
-	tid := unix.Gettid()
+	s.standOn(unix.Gettid())
+	b.stretch = stretch{bodies: 1} // in which the last head was, if there was one
+	b.skipSwitches()
+	b.began(s.clock())
+}
+
+// standOn says that the calling goroutine, on that thread, is what the watcher is to
+// look at.
+func (s *Shard) standOn(tid int) {
+	b := &s.block
 	b.mu.Lock()
 	b.tid = tid
-	b.samples = b.samples[:0] // of the last head
+	b.samples = b.samples[:0] // of the last one
 	b.mu.Unlock()
-	b.stretch = stretch{bodies: 1} // in which the last head was, if there was one
 	label := b.labels[tid]
 	if label == nil {
 		label = pprof.WithLabels(context.Background(), pprof.Labels(headLabel, headLabelValue(s.index, tid)))
 		b.labels[tid] = label
 	}
 	pprof.SetGoroutineLabels(label)
-	b.skipSwitches()
-	b.began(s.clock())
+}
+
+// VisitBegins is Woke on a thread that does a sleeping head's work in its place, and
+// VisitEnds its end: for the block profile, which else would look for a callback on
+// the head's thread. Where it goes by a sensor, which is the head's thread's, what
+// blocks during a visit is not seen.
+func (s *Shard) VisitBegins() {
+	if b := &s.block; b.on && b.sensor == nil {
+		b.visited = b.tid
+		s.standOn(unix.Gettid())
+	}
+	s.Woke()
+}
+
+func (s *Shard) VisitEnds() {
+	b := &s.block
+	if b.visited == 0 {
+		return
+	}
+	b.mu.Lock()
+	b.tid, b.visited = b.visited, 0
+	b.samples = b.samples[:0]
+	b.mu.Unlock()
 }
 
 // headEnds: the loop is over, and the sensor may go.

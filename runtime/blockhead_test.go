@@ -1,9 +1,15 @@
 package runtime
 
 import (
+	"bytes"
+	goruntime "runtime"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // fakeSensor has one switch for each step of its counter.
@@ -233,4 +239,43 @@ func TestSpotChecks(t *testing.T) {
 	require.Equal(t, 2, closed)
 	require.Positive(t, s.block.sense.totalNs.Load())
 	require.EqualValues(t, 50, s.Blocks()[0].Count)
+}
+
+// TestVisits: while a visitor does the head's work the watcher finds the visitor's
+// stack, and behind that the head's thread again.
+func TestVisits(t *testing.T) {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	s := busyShard(t)
+	var mu sync.Mutex
+	mu.Lock()
+	s.app = lockApp{&mu}
+	s.headBegins()
+	head := s.block.tid
+	require.Equal(t, unix.Gettid(), head)
+	visitor, done := make(chan int), make(chan struct{})
+	go func() {
+		defer close(done)
+		goruntime.LockOSThread()
+		s.VisitBegins()
+		defer s.VisitEnds()
+		visitor <- unix.Gettid()
+		s.Received(&Conn{shard: s, state: connOpen}, []byte("x"))
+	}()
+	tid := <-visitor
+	require.NotEqual(t, head, tid)
+	var st headStack
+	for deadline := time.Now().Add(10 * time.Second); !st.parked && time.Now().Before(deadline); goruntime.Gosched() {
+		var b bytes.Buffer
+		require.NoError(t, takeStacks(&b))
+		s.block.mu.Lock()
+		at := s.block.tid
+		s.block.mu.Unlock()
+		require.Equal(t, tid, at)
+		st, _ = readStack(b.Bytes(), s.index, at)
+	}
+	require.True(t, strings.HasSuffix(st.line.function, "lockApp.Data"), "%+v", st)
+	mu.Unlock()
+	<-done
+	require.Equal(t, head, s.block.tid)
 }

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/syslet/syslet/internal/blocking"
 )
 
 // How an op becomes a system call. plain gives the call's number and arguments;
@@ -152,7 +154,7 @@ func (y *Syslet) Exec() (res int64) {
 		}
 		y.calls++
 		if op.surelyBlocks() {
-			r, errno := BlockingSyscall6(nr, a, b, c, d, e, f)
+			r, errno := blocking.Syscall6(nr, a, b, c, d, e, f)
 			res, done = y.settle(op, r, errno)
 			continue
 		}

@@ -73,8 +73,7 @@ func (c *crowd) loop() {
 			close(c.atRest)
 		}
 		if rest || c.inFlight >= c.most || c.inFlight > 0 && c.rng.IntN(20) == 0 {
-			c.pool.Idle()
-			_, _ = unix.Read(c.wake, make([]byte, 8))
+			c.wait()
 			continue
 		}
 		if c.rng.IntN(20) == 0 {
@@ -88,15 +87,37 @@ func (c *crowd) loop() {
 	c.disown()
 }
 
-// begin begins a random op and says whether this thread is head still.
-func (c *crowd) begin() (kept bool) {
+// wait is an idle wait, parked or not.
+func (c *crowd) wait() {
+	parks := c.rng.IntN(4) > 0
+	c.disown()
+	if parks {
+		c.pool.Park()
+	} else {
+		c.pool.Idle()
+	}
+	_, _ = unix.Read(c.wake, make([]byte, 8))
+	if parks {
+		c.pool.Unpark()
+	}
+	c.own()
+}
+
+// add makes a random op.
+func (c *crowd) add(kind crowdKind) (op *crowdOp, ns int64) {
 	way, ns := c.ways[c.rng.IntN(len(c.ways))], c.rng.Int64N(200_000)
-	op := &crowdOp{kind: crowdKind(c.rng.IntN(int(crowdKinds))), fn: func() { way(ns) }}
+	op = &crowdOp{kind: kind, fn: func() { way(ns) }}
 	if c.rng.IntN(200) == 0 {
 		op.fn = func() { way(ns); runtime.Goexit() }
 	}
 	c.begun = append(c.begun, op)
 	c.inFlight++
+	return op, ns
+}
+
+// begin begins a random op and says whether this thread is head still.
+func (c *crowd) begin() (kept bool) {
+	op, ns := c.add(crowdKind(c.rng.IntN(int(crowdKinds))))
 	c.disown()
 	if op.kind == crowdOffer {
 		kept = c.offer(op)
@@ -156,8 +177,32 @@ func (c *crowd) offer(op *crowdOp) (kept bool) {
 }
 
 func (c *crowd) runAlone(op *crowdOp) {
-	defer c.finish(op)
+	defer c.handIn(op)
 	op.run()
+}
+
+// handIn gives the shard op, which has run alone, and sets some more aside if the head has parked. Now and then the head is woken
+// while the visitor is there.
+func (c *crowd) handIn(op *crowdOp) {
+	if !c.pool.Visit() {
+		c.finish(op)
+		return
+	}
+	c.own()
+	op.delivered++
+	c.inFlight--
+	if c.rest.Load() || c.rng.IntN(3) == 0 || c.inFlight == 0 {
+		signalEventfd(c.wake)
+	}
+	for !c.rest.Load() && c.inFlight < c.most && c.rng.IntN(3) > 0 {
+		op, _ := c.add(crowdOffer)
+		c.push(op)
+	}
+	c.disown()
+	c.pool.EndVisit()
+	if c.hasSpare() && c.pool.Free() > 0 {
+		c.pool.WakeSpare()
+	}
 }
 
 func (c *crowd) push(op *crowdOp) {
@@ -181,6 +226,9 @@ func (c *crowd) pop() *crowdOp {
 
 func (c *crowd) spare() {
 	for op := c.pop(); op != nil; op = c.pop() {
+		if c.hasSpare() && c.pool.Free() > 0 {
+			c.pool.WakeSpare()
+		}
 		c.runAlone(op)
 	}
 }

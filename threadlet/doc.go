@@ -34,6 +34,10 @@
 //	inBody    running   a standby           CAS     the head was seen blocked; it reserved itself; new epoch, new thread
 //	offered   running   a standby           CAS     new thread, the epoch of the offer
 //	claimed   running   a standby           CAS     new thread, the epoch of the claim
+//	running   parked    head: Park          store   as Enter; it is about to sleep and leaves the shard alone
+//	parked    running   head: Unpark        CAS     it has woken
+//	parked    lent      a visitor: Visit    CAS     it has ended its body; the head does not want the role back
+//	lent      parked    it: EndVisit        store   only the visitor writes while lent; it then looks whether the head wants the role
 //	running   ended     head: Loop returned CAS     final
 //
 //	            Enter                  HandOver; the watcher sees the block
@@ -51,6 +55,9 @@
 // leave a given word. And there is never none for long: the word is in offered or claimed only after a waiting standby was set
 // aside for it (the counter free), and a standby, before it sleeps and before it leaves, looks at the word. The model in
 // model_*_test.go goes through every interleaving of a small pool and finds neither.
+//
+// Parked and lent (visit.go) are a lock between the head that sleeps and the threads that come home meanwhile: in lent the visitor alone
+// touches the shard. The word names the head all the time, as it will go on.
 //
 // A detected takeover is safe whenever the CAS succeeds. Who wants the role reads the word, then looks whether the head is
 // blocked, then swaps. The words of two bodies differ, so if the swap succeeds the head is still in that body, and has touched

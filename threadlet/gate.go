@@ -5,6 +5,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/syslet/syslet/internal/blocking"
+	"github.com/syslet/syslet/internal/perfring"
 )
 
 // causes says why a standby was woken, as a set of bits.
@@ -78,13 +81,13 @@ func (g *gate) add(fd int, why causes, flags uint32) error {
 
 // addAlarm makes r, which is silent yet, t's alarm. It will wake a standby, once: after that it is silent until rearm. So the further blocks of a body that was
 // taken over, and its way home, wake nobody.
-func (g *gate) addAlarm(t *thread, r *perfRing) error {
-	r.pause(true)
+func (g *gate) addAlarm(t *thread, r *perfring.Ring) error {
+	r.Pause(true)
 	t.alarm = r
-	t.alarmFd.Store(int32(r.fd))
+	t.alarmFd.Store(int32(r.FD()))
 	ev := alarmEvent(t)
 	t.armed.Store(true)
-	return unix.EpollCtl(g.epfd, unix.EPOLL_CTL_ADD, t.alarm.fd, &ev)
+	return unix.EpollCtl(g.epfd, unix.EPOLL_CTL_ADD, r.FD(), &ev)
 }
 
 // rearm makes the alarm wake a standby again. Not one that has already fired: epoll_ctl takes the event's poll flag and loses it, so who
@@ -111,7 +114,7 @@ func (g *gate) wait(t *thread) causes {
 	events := &t.events
 	t.numEvents = 0
 	const forever = ^uintptr(0)
-	n, errno := blockingSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(g.epfd), uintptr(unsafe.Pointer(events)), gateEventsMax, forever, 0, 0)
+	n, errno := blocking.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(g.epfd), uintptr(unsafe.Pointer(events)), gateEventsMax, forever, 0, 0)
 	if errno != 0 {
 		return 0
 	}

@@ -55,6 +55,13 @@ var faultCases = []struct {
 	{enterLooksFirst, "Enter looks at the command before it stores the word", "watcher", trapped},
 	{homeLooksFirst, "who comes home looks at the command before it counts itself free", "watcher and a return", trapped},
 	{homeSilent, "who comes home does not wake the watcher", "watcher and a return", trapped},
+	{visitStores, "Visit stores", "visits", twoHeads},
+	{unparkStores, "a head that wakes from its wait stores", "visits", twoHeads},
+	{unparkUnseeing, "a head that wants its role back does not look again before it sleeps", "visits", trapped},
+	{endVisitSilent, "EndVisit does not look whether the head wants its role", "visits", trapped},
+	{endVisitLooksFirst, "EndVisit looks whether the head wants its role before it gives it back", "visits", trapped},
+	{endVisitKeepsWanted, "EndVisit wakes the head without a word", "visits", trapped},
+	{moreSilent, "who takes one of several out of the backlog wakes nobody for the rest", "visits of several", leftWork},
 	{stopUnannounced, "Stop wakes the standbys before it says why", "stop", trapped},
 }
 
@@ -73,7 +80,7 @@ func TestModelFindsFaults(t *testing.T) {
 		all |= c.fault
 	}
 	require.Equal(t, faultsEnd-1, all, "a fault has no case")
-	require.Equal(t, len(faultCases), bits.OnesCount32(uint32(all)), "two cases of one fault")
+	require.Equal(t, len(faultCases), bits.OnesCount64(uint64(all)), "two cases of one fault")
 }
 
 func modelRun(t *testing.T, name string) protocol {

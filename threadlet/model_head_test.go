@@ -12,8 +12,10 @@ func (t *turn) thread() {
 		t.enter()
 	case step < atBody:
 		t.handOver()
-	case step < atOffer:
+	case step < atVisit:
 		t.body()
+	case step < atOffer:
+		t.visit()
 	case step < atReturned:
 		t.offer()
 	case step < atTake:
@@ -56,18 +58,31 @@ func (t *turn) loop() {
 		switch {
 		case s.stopping:
 			t.to("returns from Loop, as the pool is stopping", atReturned)
-		case int(s.nextBody) < len(t.p.bodies):
+		case t.due():
 			t.nextBody()
 		case s.done == all:
 			t.to("returns from Loop: all is done", atReturned)
+		case t.p.parks:
+			t.to("has nothing to do", atPark)
 		default:
 			t.to("has nothing to do and waits", atIdle)
 		}
 	case atIdle:
-		if s.stopping || s.done == all {
+		if s.stopping || s.done == all || t.due() {
 			t.to("wakes from its idle wait", atLoop)
 		}
+	default:
+		t.park()
 	}
+}
+
+// due says whether there is a next body.
+func (t *turn) due() bool {
+	if int(t.s.nextBody) == len(t.p.bodies) {
+		return false
+	}
+	after := t.p.bodies[t.s.nextBody].after
+	return t.s.done&after == after
 }
 
 func (t *turn) nextBody() {
@@ -243,7 +258,7 @@ func (t *turn) runs(b modelBody) {
 }
 
 func (t *turn) bodyEnds(_ *modelState, me *modelThread) {
-	if me.step = atFinishFrom; me.w != 0 {
+	if me.step = t.handIn(); me.w != 0 {
 		me.step = atLeave
 	}
 }
@@ -261,7 +276,7 @@ func (t *turn) leave() {
 		})
 		return
 	}
-	t.do("leaves: head no more", func(_ *modelState, me *modelThread) { me.w, me.step = 0, atFinishFrom })
+	t.do("leaves: head no more", func(_ *modelState, me *modelThread) { me.w, me.step = 0, t.handIn() })
 }
 
 // completes is a step with which the thread's body is through.

@@ -50,12 +50,7 @@ func (t *turn) push() {
 	switch t.me().step {
 	case atPush:
 		t.do("adds the body to the backlog", func(n *modelState, me *modelThread) {
-			for i := range n.backlog {
-				if n.backlog[i] == 0 {
-					n.backlog[i] = me.body
-					break
-				}
-			}
+			n.push(me.body)
 			if me.body, me.step = 0, atPushFree; t.p.has(pushesLast) {
 				me.step = atLoop
 			}
@@ -93,4 +88,13 @@ func (t *turn) pop(did string, found, none modelStep) {
 			n.backlog[modelBodiesMax-1] = 0
 		}
 	})
+}
+
+func (n *modelState) push(body uint8) {
+	for i := range n.backlog {
+		if n.backlog[i] == 0 {
+			n.backlog[i] = body
+			return
+		}
+	}
 }

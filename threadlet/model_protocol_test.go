@@ -8,6 +8,7 @@ type protocol struct {
 	watcher  bool // the idle detector's
 	sampled  bool // periodNs is not 0
 	stops    bool // somebody calls Stop at any time
+	parks    bool // the loop parks when it has nothing to do, and threads that have ended a body visit
 	faults   fault
 }
 
@@ -17,7 +18,8 @@ type modelBody struct {
 	blocks bool // it may block, and wakes at any time; if needs is set it must block
 	needs  uint8
 	// needs is the set of bodies that must be through before this one wakes (or, if it computes, is through).
-	late bool // it may block before it announces
+	late  bool  // it may block before it announces
+	after uint8 // the set of bodies that must be through before this one, and those after it, are there
 }
 
 type modelKind uint8
@@ -41,7 +43,7 @@ const (
 )
 
 // fault is a set of mistakes that the protocol could have. The checker must find each.
-type fault uint32
+type fault uint64
 
 const (
 	bareWord              fault = 1 << iota // no epoch and no body in the word
@@ -75,6 +77,13 @@ const (
 	homeLooksFirst                          // who comes home looks at the command before it counts itself free
 	homeSilent                              // who comes home does not wake the watcher
 	stopUnannounced                         // Stop wakes the standbys before it says why
+	visitStores                             // Visit without compare-and-swap
+	unparkStores                            // a head that wakes stores that it has the role
+	unparkUnseeing                          // a head that wants its role back sleeps without another look at the word
+	endVisitSilent                          // EndVisit does not look whether the head wants its role
+	endVisitLooksFirst                      // EndVisit looks whether the head wants its role before it gives it back
+	endVisitKeepsWanted                     // EndVisit wakes the head and does not say so in what the head sleeps on
+	moreSilent                              // who takes one of several out of the backlog wakes nobody for the rest
 
 	faultsEnd // the first that is none
 )

@@ -3,8 +3,11 @@ package threadlet
 // What must hold in every state.
 
 // heads are the steps at which a thread may touch the shard: it is head, and in no body.
-var heads = modelSteps(atBeginHead, atLoop, atIdle, atEnter, atOffer,
+var heads = modelSteps(atBeginHead, atLoop, atIdle, atPark, atContent, atEnter, atOffer,
 	atOfferReserve, atOfferNote, atOfferStore, atPush, atPushFree, atPushStopping, atPop, atEnd, atBook)
+
+// visitors are the steps at which a thread may touch the shard for a head that has parked.
+var visitors = modelSteps(atVisitTurn, atVisitPop, atVisitMore, atVisitFree, atVisitWake, atEndVisit)
 
 // waiters are the steps at which a thread is a waiting standby: counted free unless somebody has reserved it.
 var waiters = modelSteps(atBegin, atSkipped, atTake, atAccept, atSampled, atAsk, atOverrunLong, atOverrunSeen, atTakeReserve, atTakeSwap,
@@ -17,7 +20,7 @@ var reservers = modelSteps(atHandOverNote, atHandOverSwap, atHandOverUnreserve, 
 	atTakeSwap, atTakeUnreserve, watcherNote, watcherClaim, watcherLost)
 
 // wakers are the steps at which a process is about to wake a standby.
-var wakers = modelSteps(atHandOverWake, atUnreserveSpare, atUnreserveWake, atOfferWake, watcherWrite, watcherLost)
+var wakers = modelSteps(atVisitTurn, atVisitPop, atVisitMore, atVisitFree, atVisitWake, atSpareMore, atSpareFree, atSpareWake, atHandOverWake, atUnreserveSpare, atUnreserveWake, atOfferWake, watcherWrite, watcherLost)
 
 func modelSteps(list ...modelStep) (set [numModelSteps]bool) {
 	for _, s := range list {
@@ -44,12 +47,18 @@ func (p *protocol) rule(s modelState) string {
 
 // oneHead: the shard is touched by one thread alone, which is the one that the word names.
 func (p *protocol) oneHead(s *modelState) string {
-	w := s.word.word()
+	w, guests := s.word.word(), 0
 	for i := range p.threads {
 		t := &s.threads[i]
+		if visitors[t.step] {
+			guests++
+		}
 		if isHead := heads[t.step] || t.taken; isHead && (w.thread() != i || w.state() != running) {
 			return "a thread acts as head that the word does not name as the running one: there may be two heads"
 		}
+	}
+	if guests > 1 || guests == 1 && w.state() != lent {
+		return "a visitor acts for a head that has not lent its role, or has lent it to another: there may be two heads"
 	}
 	return ""
 }

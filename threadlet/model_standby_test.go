@@ -237,7 +237,7 @@ func (t *turn) asks(w packed) {
 
 // off says that the thread has left the processor of its own accord.
 func (m *modelThread) off() bool {
-	return m.step == atBlocked || m.step == atEarlyBlocked || m.step == atIdle || m.step == atAsleep
+	return m.step == atBlocked || m.step == atEarlyBlocked || m.step == atIdle || m.step == atParked || m.step == atWantAsleep || m.step == atAsleep
 }
 
 // books reads what the one who gave the role away has written.
@@ -304,13 +304,15 @@ func (t *turn) standBy() {
 	case atSparePop:
 		t.do("takes from the backlog", func(n *modelState, me *modelThread) {
 			if me.step = atFree; n.backlog[0] != 0 {
-				me.body, me.step = n.backlog[0], atBody
+				me.body, me.step = n.backlog[0], t.more(atSpareMore, atBody)
 				copy(n.backlog[:], n.backlog[1:])
 				n.backlog[modelBodiesMax-1] = 0
 			} else {
 				me.spare = false
 			}
 		})
+	case atSpareMore, atSpareFree, atSpareWake:
+		t.wakesForMore(atSpareMore, atBody)
 	case atStopLook:
 		t.do("looks whether we are stopping", func(n *modelState, me *modelThread) {
 			if me.step = atWait; n.stopping {

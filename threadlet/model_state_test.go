@@ -37,6 +37,8 @@ type modelState struct {
 	longBody     uint8
 	sampledWord  packed // what the timer detector saw last
 
+	home uint8 // homecoming.state
+
 	command     uint8
 	watcher     modelStep
 	watcherWord packed
@@ -161,6 +163,8 @@ func (p *protocol) show(s modelState) string {
 	if p.hasLong() {
 		fmt.Fprintf(&b, " long %d seen %d", s.longBody, s.over.seen)
 	}
+	flag(s.home == wanted, "wanted")
+	flag(s.home == granted, "granted")
 	flag(s.stopping, "stopping")
 	for _, y := range s.backlog {
 		flag(y != 0, fmt.Sprintf("backlog b%d", y-1))
@@ -168,4 +172,4 @@ func (p *protocol) show(s modelState) string {
 	return b.String()
 }
 
-var stateNames = [...]string{running: "running", inBody: "inBody", offered: "offered", claimed: "claimed", ended: "ended"}
+var stateNames = [...]string{running: "running", inBody: "inBody", offered: "offered", claimed: "claimed", parked: "parked", lent: "lent", ended: "ended"}

@@ -14,6 +14,16 @@ const (
 	atLoop
 	atIdle // waits, in the application, for the last body
 
+	// Park and Unpark.
+	atPark // word
+	atParked
+	atUnpark // word
+	atWant   // home
+	atWantLook
+	atWantSleep // the futex
+	atWantAsleep
+	atContent
+
 	// Enter.
 	atEnter // word
 	atWatch // command
@@ -44,6 +54,20 @@ const (
 	atComputing // longer than Overrun
 	atLeave
 	atFinishFrom
+
+	// Visit, what the driver makes of it, and EndVisit.
+	atVisit // word
+	atVisitHome
+	atVisitSwap
+	atVisitTurn
+	atVisitPop
+	atVisitMore // the driver's fromBacklog: is there more?
+	atVisitFree
+	atVisitWake
+	atEndVisit // word
+	atEndVisitHome
+	atEndVisitGrant
+	atEndVisitWake // the futex
 
 	// Offer, and what the driver makes of it.
 	atOffer // stopping
@@ -95,6 +119,9 @@ const (
 	atHasSpare // runSpare
 	atSpareReserve
 	atSparePop
+	atSpareMore
+	atSpareFree
+	atSpareWake
 	atStopLook
 	atStopReserve
 	atWait // epoll_wait begins, or goes on
@@ -134,7 +161,8 @@ func (t modelStep) String() string { return modelStepNames[t] }
 
 var modelStepNames = [numModelSteps]string{
 	atBegin: "begin", atBeginHead: "begin", atSkipped: "skipped", atOut: "out",
-	atLoop: "loop", atIdle: "idle",
+	atLoop: "loop", atIdle: "idle", atPark: "Park", atParked: "PARKED", atUnpark: "Unpark.cas", atWant: "Unpark.want", atWantLook: "Unpark.word?",
+	atWantSleep: "Unpark.futex", atWantAsleep: "ASLEEP", atContent: "Unpark.content",
 	atEnter: "Enter.store", atWatch: "Enter.command?", atWatchSet: "Enter.watch", atWatchWake: "Enter.wake", atSampleLook: "start.on?", atSampleSet: "start.cas",
 	atSampleTimer: "start.timer", atLongBody: "long.body", atLongLook: "long.on?", atLongSet: "long.cas", atLongSeen: "long.seen",
 	atLongTimer: "long.timer",
@@ -145,7 +173,10 @@ var modelStepNames = [numModelSteps]string{
 	atUnreserveSpare: "unreserve.spare?", atUnreserveWake: "unreserve.wake", atHandOverWake: "HandOver.wake",
 	atBody: "body", atBlocked: "BLOCKED", atComputing: "COMPUTING", atLeave: "Leave",
 	atFinishFrom: "FinishFrom",
-	atOffer:      "Offer.stopping?", atOfferReserve: "Offer.reserve", atOfferNote: "Offer.note",
+	atVisit:      "Visit.word?", atVisitHome: "Visit.home?", atVisitSwap: "Visit.cas", atVisitTurn: "VISIT", atVisitPop: "visit.pop",
+	atVisitMore: "visit.more?", atVisitFree: "visit.free?", atVisitWake: "visit.wake", atEndVisit: "EndVisit.store",
+	atEndVisitHome: "EndVisit.home?", atEndVisitGrant: "EndVisit.grant", atEndVisitWake: "EndVisit.wake",
+	atOffer: "Offer.stopping?", atOfferReserve: "Offer.reserve", atOfferNote: "Offer.note",
 	atOfferStore: "Offer.store", atOfferWake: "Offer.wake", atPush: "push", atPushFree: "push.free?", atPushStopping: "push.stopping?", atPop: "pop",
 	atReturned: "Loop returned", atEnd: "end.cas", atEndStop: "end.stop", atEndWake: "end.wake", atFree: "home.free",
 	atTake: "tryTake", atAccept: "accept.cas", atBook: "book", atSampled: "ask.seen", atAsk: "ask", atOverrunLong: "overruns.long?",
@@ -153,7 +184,8 @@ var modelStepNames = [numModelSteps]string{
 	atTick: "tick", atTickSeen: "tick.seen", atTickTimer: "tick.timer", atTickOff: "tick.off", atTickAgain: "tick.again?",
 	atLongTick: "overrunTick", atLongTickLong: "overrunTick.long?", atLongTickSeen: "overrunTick.seen", atLongTickTimer: "overrunTick.timer",
 	atLongTickOff: "overrunTick.off", atLongTickAgain: "overrunTick.again?", atLongTickLongAgain: "overrunTick.long again?",
-	atHasSpare: "spare?", atSpareReserve: "spare.reserve", atSparePop: "spare.pop", atStopLook: "stopping?",
+	atHasSpare: "spare?", atSpareReserve: "spare.reserve", atSparePop: "spare.pop", atSpareMore: "spare.more?",
+	atSpareFree: "spare.free?", atSpareWake: "spare.wake", atStopLook: "stopping?",
 	atStopReserve: "stop.reserve", atWait: "wait", atAsleep: "ASLEEP",
 	watcherLook: "look", watcherWord: "word", watcherYield: "yield", watcherReserve: "reserve", watcherNote: "note", watcherClaim: "claim",
 	watcherLost: "lost", watcherWrite: "write", watcherNap: "nap", watcherNapWord: "nap.word?", watcherNapFree: "nap.free?",

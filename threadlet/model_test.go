@@ -61,6 +61,18 @@ var modelCases = []modelCase{
 		{blocks: true}, {blocks: true, needs: set(2)}, {}}}},
 	{"watcher of one that announces late", protocol{threads: 3, detector: onIdle, watcher: true, bodies: []modelBody{
 		{kind: handOver, late: true, blocks: true, needs: set(1)}, {blocks: true, needs: set(2)}, {}}}},
+	{"visits", protocol{threads: 3, parks: true, bodies: []modelBody{
+		{kind: offering, blocks: true}, {kind: offering, blocks: true}, {kind: offering, blocks: true, after: set(0)}}}},
+	{"visits of several", protocol{threads: 3, parks: true, bodies: []modelBody{
+		{kind: offering, blocks: true}, {kind: offering, blocks: true, needs: set(2), after: set(0)}, {kind: offering, blocks: true}}}},
+	{"visits at the bound", protocol{threads: 2, parks: true, bodies: []modelBody{
+		{kind: offering, blocks: true}, {kind: offering, blocks: true}, {kind: offering, blocks: true, after: set(0)}}}},
+	{"visits after a takeover", protocol{threads: 2, parks: true, detector: truthful, bodies: []modelBody{
+		{blocks: true}, {kind: offering, blocks: true, after: set(0)}, {kind: handOver, blocks: true}, {blocks: true, after: set(1)}}}},
+	{"visits and watcher", protocol{threads: 2, parks: true, detector: onIdle, watcher: true, bodies: []modelBody{
+		{blocks: true}, {kind: offering, blocks: true, after: set(0)}, {}}}},
+	{"visits and stop", protocol{threads: 3, parks: true, stops: true, bodies: []modelBody{
+		{kind: offering, blocks: true}, {kind: offering, blocks: true, after: set(0)}}}},
 	{"stop", protocol{threads: 3, stops: true, bodies: []modelBody{
 		{kind: handOver, blocks: true}, {kind: offering, blocks: true}}}},
 	{"stop and watcher", protocol{threads: 2, stops: true, watcher: true, detector: onIdle, bodies: []modelBody{
@@ -83,6 +95,8 @@ var bigModelCases = []modelCase{
 		{kind: handOver, late: true, blocks: true, needs: set(1)}, {blocks: true, needs: set(2)}, {}}}},
 	{"big: stop, watcher, backstop", protocol{threads: 3, stops: true, watcher: true, sampled: true, detector: onIdle, bodies: []modelBody{
 		{blocks: true}, {kind: offering, blocks: true}}}},
+	{"big: visits", protocol{threads: 4, parks: true, detector: truthful, bodies: []modelBody{
+		{kind: offering, blocks: true}, {kind: offering, blocks: true}, {blocks: true, after: set(0)}, {kind: offering, blocks: true}}}},
 	{"big: stop, all bodies", protocol{threads: 3, stops: true, sampled: true, detector: truthful, bodies: []modelBody{
 		{kind: handOver, late: true, blocks: true}, {kind: offering, blocks: true}, {kind: long}}}},
 }

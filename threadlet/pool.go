@@ -58,6 +58,7 @@ type Pool struct {
 	free     atomic.Int32
 	sample   sampling
 	over     overrun
+	home     homecoming
 	stopping atomic.Bool // set once; the loop and the standbys read it
 	count    counters
 

@@ -33,6 +33,8 @@ type Stats struct {
 	// ByBackstop), to the new head about to run its loop. The timer detector does not know when the block began.
 	LatencyNs [numReasons]Histogram
 
+	Visits uint64 // times that a thread acted for a head that had parked
+
 	Threads      int // size of the pool, the head included
 	FreeStandbys int
 }
@@ -57,6 +59,7 @@ func (s *Stats) Misses() uint64 { return s.Takeovers[ByBackstop] }
 type counters struct {
 	takeovers        [numReasons]atomic.Uint64
 	latency          [numReasons]recorder
+	visits           atomic.Uint64
 	atBound          atomic.Uint64
 	atBoundAnnounced atomic.Uint64
 	falseAlarms      atomic.Uint64
@@ -66,6 +69,7 @@ type counters struct {
 // Stats may be called from any thread at any time.
 func (p *Pool) Stats() Stats {
 	s := Stats{
+		Visits:           p.count.visits.Load(),
 		AtBound:          p.count.atBound.Load(),
 		AtBoundAnnounced: p.count.atBoundAnnounced.Load(),
 		FalseAlarms:      p.count.falseAlarms.Load(),

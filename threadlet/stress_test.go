@@ -64,6 +64,7 @@ func (s *Stats) add(o *Stats) {
 	for r := range s.Takeovers {
 		s.Takeovers[r] += o.Takeovers[r]
 	}
+	s.Visits += o.Visits
 	s.AtBound += o.AtBound
 	s.AtBoundAnnounced += o.AtBoundAnnounced
 	s.FalseAlarms += o.FalseAlarms

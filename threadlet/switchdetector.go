@@ -1,6 +1,10 @@
 package threadlet
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/syslet/syslet/internal/perfring"
+)
 
 // backstopNs bounds how long a block may go unnoticed if its wake-up went astray.
 const backstopNs = 1_000_000
@@ -17,7 +21,7 @@ func (*switchDetector) probe(int) error {
 		defer runtime.UnlockOSThread()
 		r, err := openPerfRing()
 		if err == nil {
-			err = r.close()
+			err = r.Close()
 		}
 		result <- err
 	}()
@@ -37,7 +41,7 @@ func (*switchDetector) unwatch(t *thread) { t.alarmOff() }
 // alarmOn has t's next block wake a standby. t's own thread.
 func (t *thread) alarmOn() {
 	t.alarmed = true
-	t.alarm.pause(false)
+	t.alarm.Pause(false)
 	if !t.armed.Load() {
 		t.pool.gate.rearm(t)
 	}
@@ -47,16 +51,16 @@ func (t *thread) alarmOn() {
 func (t *thread) alarmOff() {
 	if t.alarmed {
 		t.alarmed = false
-		t.alarm.pause(true)
+		t.alarm.Pause(true)
 	}
 }
 
-func (*switchDetector) blocked(t *thread, _ word, _ causes) (int64, bool) { return t.ring.blocked() }
+func (*switchDetector) blocked(t *thread, _ word, _ causes) (int64, bool) { return t.ring.Blocked() }
 
-func (*switchDetector) mark(t *thread) uint64 { return t.ring.written() }
+func (*switchDetector) mark(t *thread) uint64 { return t.ring.Written() }
 
 func (*switchDetector) blockedSince(t *thread, mark uint64) bool {
-	return t.ring.blockedBetween(mark, t.ring.written())
+	return t.ring.BlockedBetween(mark, t.ring.Written())
 }
 
 // reason calls it a miss of the wake-up only if none was under way: a tick or a signal may overtake it.
@@ -64,7 +68,7 @@ func (*switchDetector) reason(old *thread, why causes) Reason {
 	switch {
 	case why&causeReturn != 0:
 		return ByReturn
-	case why&(causeAlarm|causeOffer) != 0 || !old.armed.Load() || old.alarm.hasWoken():
+	case why&(causeAlarm|causeOffer) != 0 || !old.armed.Load() || old.alarm.HasWoken():
 		return BySwitch
 	}
 	return ByBackstop
@@ -75,9 +79,9 @@ func (*switchDetector) periodNs() int64 { return backstopNs }
 func (*switchDetector) detach(t *thread) { t.closeRings() }
 
 func (t *thread) closeRings() {
-	for _, r := range []*perfRing{t.ring, t.alarm} {
-		if r != nil && r.fd >= 0 {
-			_ = r.close()
+	for _, r := range []*perfring.Ring{t.ring, t.alarm} {
+		if r != nil {
+			_ = r.Close()
 		}
 	}
 	t.ring, t.alarm = nil, nil

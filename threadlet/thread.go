@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/syslet/syslet/internal/perfring"
 )
 
 // thread is one OS thread of a pool. But for ring and statFd, which standbys read, its fields belong to the thread itself.
@@ -20,7 +22,7 @@ type thread struct {
 
 	// ring, of the switch detector, shows standbys whether the thread is blocked; set before it is ever head. alarm wakes a
 	// standby when it blocks: the same ring, or one that the idle detector opens for a while, on this thread.
-	ring, alarm *perfRing
+	ring, alarm *perfring.Ring
 	// watched: the detector observes this thread. Set by the first Enter after Idle, so that a loop without bodies pays nothing.
 	watched bool
 	alarmed bool // the alarm's output is on

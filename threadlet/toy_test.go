@@ -139,7 +139,7 @@ func (s *toy) run(t testing.TB) Stats {
 }
 
 func brief(s Stats) string {
-	return fmt.Sprintf("takeovers %v atBound %d/%d falseAlarms %d (%d preempted) free %d", s.Takeovers, s.AtBound, s.AtBoundAnnounced, s.FalseAlarms, s.FalsePreempted, s.FreeStandbys)
+	return fmt.Sprintf("takeovers %v visits %d atBound %d/%d falseAlarms %d (%d preempted) free %d", s.Takeovers, s.Visits, s.AtBound, s.AtBoundAnnounced, s.FalseAlarms, s.FalsePreempted, s.FreeStandbys)
 }
 
 func openDescriptors(t testing.TB) int {

@@ -51,9 +51,7 @@ const (
 	commandStop  = 2
 
 	// futex(2); x/sys does not name them.
-	futexWait        = 0
-	futexWakePrivate = 1 | 128
-	futexWaitPrivate = 0 | 128
+	futexWait = 0
 
 	cloneFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
 		unix.CLONE_SYSVSEM | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID

@@ -22,6 +22,11 @@ const (
 	offered
 	// claimed: as offered, but the head did not give the role away: the watcher of the idle detector saw it blocked.
 	claimed
+	// parked: the head sleeps in an idle wait and touches nothing of the shard. It comes back by itself; until then a thread that has
+	// ended its body may act for it.
+	parked
+	// lent: such a thread acts for the head that parked, and gives the role back before it does anything that may block.
+	lent
 	// ended: the loop ended for good. Final.
 	ended
 )

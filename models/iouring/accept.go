@@ -48,8 +48,10 @@ func (l *listener) arm() {
 		return
 	}
 	l.armed = true
-	// The sockets are blocking: a nonblocking one would make the ring say EAGAIN
-	// instead of waiting for us.
+	// The sockets are blocking. For what the ring does itself it is the same: recv
+	// and send wait for the socket either way (seen on 6.18). But a request that the
+	// kernel gives to a worker waits there as the socket says, and on a nonblocking
+	// one ends with EAGAIN (scylladb/seastar#3479).
 	l.driver.ring.Next(uint64(acceptKey)).PrepAcceptMultishot(l.fd, unix.SOCK_CLOEXEC)
 }
 

@@ -39,6 +39,12 @@ type Driver struct {
 	// announced, needed or not.
 	announceAll bool
 	strategy    srt.Strategy
+	// wakesAtNs is when the head's wait ends at the latest; negative: never. A visitor
+	// reads it (visit.go).
+	wakesAtNs int64
+	// procsFor is the number of threads with a body for which GOMAXPROCS has been
+	// raised. On the head only.
+	procsFor int
 }
 
 // Values of Syslet.Slot while it waits to run.
@@ -53,7 +59,7 @@ func New(s *srt.Shard) (srt.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{Poller: p, shard: s, backlog: queue.New(s)}
+	d := &Driver{Poller: p, shard: s, backlog: queue.New(s), procsFor: procsAtFirst}
 	d.waits = waits.New(p, s, d.waited)
 	d.pool, err = threadlet.Open(threadlet.Config{
 		Name:     fmt.Sprintf("shard%d", s.Index()),
@@ -69,17 +75,13 @@ func New(s *srt.Shard) (srt.Driver, error) {
 		p.Close()
 		return nil, err
 	}
-	// Each thread of the pools has a P: one that comes out of a system call needs
-	// it at once, and one that is blocked in a call keeps its own until the
-	// scheduler's monitor takes it, up to 10 ms later.
-	srt.RaiseProcs(s.Shards()*(1+s.Options().Standbys) + 2)
 	name, _ := d.pool.Detector()
 	d.announceAll = name == threadlet.DetectorExplicit
 	d.strategy = s.Options().Strategy
 	if d.announceAll {
 		d.strategy = srt.StrategyTry // there is nothing to detect with
 	}
-	p.BeforeSleep = d.pool.Idle
+	p.BeforeSleep, p.AfterSleep = d.pool.Park, d.pool.Unpark
 	return d, nil
 }
 
@@ -110,6 +112,10 @@ func (d *Driver) Run() error {
 // Turn handles one batch. What is left of it when the thread loses the shard
 // is in the poller and in bodies, and the next head goes on there.
 func (d *Driver) Turn(timeoutNs int64) (kept bool) {
+	d.wakesAtNs = -1
+	if timeoutNs >= 0 {
+		d.wakesAtNs = d.shard.NowNs() + timeoutNs
+	}
 	if !d.runBodies() {
 		return false
 	}
@@ -137,8 +143,25 @@ func (d *Driver) runBodies() (kept bool) {
 	return true
 }
 
+// procsAtFirst is the number of busy standbys that get by with what the server has set.
+const procsAtFirst = 2
+
+// mayRaiseProcs gives standbys a P each once many have a body: a thread that comes out
+// of a blocking call needs one at once. Not before: the garbage collector takes as
+// many threads as there are Ps. In a goroutine of its own, since it waits for a
+// collection to end.
+func (d *Driver) mayRaiseProcs() {
+	most := d.shard.Options().Standbys
+	if d.procsFor >= most || most-d.pool.Free() < d.procsFor {
+		return
+	}
+	d.procsFor = min(2*d.procsFor, d.shard.Options().Standbys)
+	go srt.RaiseProcs(d.shard.Shards()*(1+d.procsFor) + 2)
+}
+
 // run runs one syslet here.
 func (d *Driver) run(y *srt.Syslet) (kept bool) {
+	d.mayRaiseProcs()
 	if y.Slot == willBlock || d.waitsInLoop(y.Op()) {
 		return d.offer(y)
 	}
@@ -169,7 +192,11 @@ func (d *Driver) runCalls(y *srt.Syslet) (kept bool) {
 // leave ends the body of y.
 func (d *Driver) leave(y *srt.Syslet, ticket threadlet.Ticket) (kept bool) {
 	if !d.pool.Leave(ticket) {
-		d.shard.FinishFrom(y)
+		if y.CallsGo() {
+			d.shard.FinishFrom(y)
+		} else {
+			d.runAlone(d.handIn(y))
+		}
 		return false
 	}
 	op, _ := y.Last()
@@ -251,10 +278,18 @@ func (d *Driver) waitsInLoop(op *srt.Op) bool {
 }
 
 // runOffered runs y on a thread that was head and has offered the shard for its
-// sake: its first op is a block of a head. Finished by a deferred call, as an op
-// may end its goroutine.
+// sake: its first op is a block of a head.
 func (d *Driver) runOffered(y *srt.Syslet) {
-	defer d.shard.FinishFrom(y)
+	if y.CallsGo() {
+		defer d.shard.FinishFrom(y)
+		d.runFirst(y)
+		return
+	}
+	d.runFirst(y)
+	d.runAlone(d.handIn(y))
+}
+
+func (d *Driver) runFirst(y *srt.Syslet) {
 	if y.Cancelled() {
 		y.Abort(unix.ECANCELED)
 		return
@@ -268,13 +303,30 @@ func (d *Driver) runOffered(y *srt.Syslet) {
 
 // runBacklog runs, on a thread that is not head, what waits for one.
 func (d *Driver) runBacklog() {
-	for y := d.backlog.Pop(); y != nil; y = d.backlog.Pop() {
-		d.runSpare(y)
+	for y := d.fromBacklog(); y != nil; y = d.fromBacklog() {
+		d.runAlone(y)
 	}
 }
 
-func (d *Driver) runSpare(y *srt.Syslet) {
+// runAlone runs y, and what visits bring along, on a thread that is not head.
+func (d *Driver) runAlone(y *srt.Syslet) {
+	for y != nil {
+		if y.CallsGo() {
+			d.runCallsAlone(y)
+			return
+		}
+		d.runSpare(y)
+		y = d.handIn(y)
+	}
+}
+
+// runCallsAlone: finished by a deferred call, as an op may end its goroutine.
+func (d *Driver) runCallsAlone(y *srt.Syslet) {
 	defer d.shard.FinishFrom(y)
+	d.runSpare(y)
+}
+
+func (d *Driver) runSpare(y *srt.Syslet) {
 	if y.Cancelled() {
 		y.Abort(unix.ECANCELED)
 		return

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/syslet/syslet/internal/blocking"
 	"github.com/syslet/syslet/models/internal/queue"
 	srt "github.com/syslet/syslet/runtime"
 )
@@ -25,9 +26,13 @@ type Pool struct {
 	wg      sync.WaitGroup
 
 	work *queue.Queue
-	// waiting helpers have looked at the queue after they counted themselves, so
-	// a producer that then sees none need not wake any.
+	// waiting helpers look at the queue once more after they counted themselves, so
+	// a producer that then sees none need not wake any. One that has not started yet
+	// is among them.
 	waiting atomic.Int32
+	// procsFor is the number of busy helpers for which GOMAXPROCS has been raised.
+	// On the head only.
+	procsFor, threads int
 	// posted is the futex that they wait on; it grows with each wake-up. One wakes
 	// one: the readers of an eventfd would all be woken.
 	posted  atomic.Uint32
@@ -39,11 +44,9 @@ type Pool struct {
 
 // Open starts threads helpers for s. stopsAt may be nil.
 func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) *Pool {
-	p := &Pool{shard: s, stopsAt: stopsAt, work: queue.New(s)}
+	p := &Pool{shard: s, stopsAt: stopsAt, work: queue.New(s), procsFor: procsAtFirst, threads: threads}
 	p.wg.Add(threads)
-	// Each needs a P as soon as its call is over: with fewer, 32 reads in flight get
-	// to a half of the rate, and one in a hundred waits for 10 ms.
-	srt.RaiseProcs(s.Shards()*(1+threads) + 2)
+	p.waiting.Store(int32(threads))
 	for i := range threads {
 		go p.help(fmt.Sprintf("helper%d-%d", s.Index(), i))
 	}
@@ -54,10 +57,27 @@ func Open(s *srt.Shard, threads int, stopsAt func(op *srt.Op) bool) *Pool {
 // flight. On the head only.
 func (p *Pool) Give(y *srt.Syslet) {
 	p.work.Push(y)
-	if p.waiting.Load() > 0 {
+	waiting := int(p.waiting.Load())
+	if p.threads-waiting >= p.procsFor && p.procsFor < p.threads {
+		p.raiseProcs()
+	}
+	if waiting > 0 {
 		p.Wakes++
 		p.post(1)
 	}
+}
+
+// procsAtFirst is the number of helpers that get by with what the server has set.
+const procsAtFirst = 2
+
+// raiseProcs gives helpers a P each once many are busy together: one that comes out
+// of a call needs a P at once, and on a CPU that they share each P may be held by a
+// thread that waits for the CPU. 32 reads in flight got to a half of the rate with 4 or 7
+// Ps. Not before: the garbage collector takes as many threads as there are Ps. In a
+// goroutine of its own, since it waits for a collection to end.
+func (p *Pool) raiseProcs() {
+	p.procsFor = min(2*p.procsFor, p.threads)
+	go srt.RaiseProcs(p.shard.Shards()*(1+p.procsFor) + 2)
 }
 
 // futex(2); x/sys does not name them.
@@ -85,9 +105,11 @@ func (p *Pool) help(name string) {
 		if y != nil { // a call in it ended this goroutine: another takes its place
 			p.shard.FinishFrom(y)
 			p.wg.Add(1)
+			p.waiting.Add(1)
 			go p.help(name)
 		}
 	}()
+	p.waiting.Add(-1)
 	yielded := false // since the last syslet
 	for {
 		y = p.work.Pop()
@@ -116,7 +138,7 @@ func (p *Pool) wait() {
 	if !p.work.Empty() || p.stopped.Load() {
 		return
 	}
-	_, _ = srt.BlockingSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWaitPrivate, uintptr(posted), 0, 0, 0)
+	_, _ = blocking.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&p.posted)), futexWaitPrivate, uintptr(posted), 0, 0, 0)
 }
 
 func (p *Pool) run(y *srt.Syslet) {

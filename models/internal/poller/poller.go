@@ -64,8 +64,10 @@ type Poller struct {
 
 	// OnWatch is told of an event of a descriptor given to Watch.
 	OnWatch func(key uint32)
-	// BeforeSleep, if set, is called before the one wait that may be long.
-	BeforeSleep func()
+	// BeforeSleep and AfterSleep, if set, are called directly before and after the
+	// system call that may wait long. Between them all that the kernel touches here is
+	// events, so that another thread may act for the head (not in Wait or Step).
+	BeforeSleep, AfterSleep func()
 
 	sysWait, sysRecv, sysSend, sysAccept, sysClose, sysCtl, wakes uint64
 }
@@ -145,9 +147,6 @@ func (p *Poller) Wait(timeoutNs int64) {
 	if !p.shard.MayWait() {
 		return
 	}
-	if p.BeforeSleep != nil {
-		p.BeforeSleep()
-	}
 	p.sleep(timeoutNs)
 }
 
@@ -172,10 +171,17 @@ func (p *Poller) sleep(timeoutNs int64) {
 	var n uintptr
 	var e unix.Errno
 	p.sysWait++
-	if p.nap.Raw() {
+	raw := p.nap.Raw()
+	if p.BeforeSleep != nil {
+		p.BeforeSleep()
+	}
+	if raw {
 		n, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
 	} else {
 		n, _, e = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
+	}
+	if p.AfterSleep != nil {
+		p.AfterSleep()
 	}
 	if e == 0 {
 		p.n = int(n)
