@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,54 +9,94 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LowerOthers gives all threads of the process but the loops' (and the threadlet
-// model's standbys) that nice value, 1 to 19, so that on a CPU which they share a
-// loop's thread outweighs the collector's workers. Threads that Go makes later
-// take it over: it never makes one from a locked thread. Call it once, when
-// Server.Start has returned: only a privileged process can raise a thread again.
+// RealtimeLoops puts the threads that run loops into the real-time class SCHED_RR,
+// lowest priority (sched(7)), so that they get their CPU as soon as they wake, whatever
+// else this process or others compute there. It is for a process whose loops share
+// their CPUs with a collector that has much to do: the fair class (EEVDF) makes a
+// thread wait for the next tick, 4 ms at 250 Hz, if it has had a little more than its
+// share lately, even in a short burst, and even if it is of much greater weight. See
+// "Garbage collection" in the package comment for figures.
 //
-// It is for a process whose loops have no CPU to themselves and whose collector has
-// much to do: then it works against the loop with as many threads as GOMAXPROCS.
-// The rest of the program, helper threads too, gets slower by it.
-func LowerOthers(nice int) error {
-	if nice < 1 || nice > 19 {
-		return fmt.Errorf("%w: nice value %d of the other threads, want 1 to 19", ErrBadOption, nice)
+// A loop that uses up its CPU then leaves the rest what the kernel keeps for it
+// (5 %), collector and helpers too. Under the threadlet model the standbys and the
+// functions that they run have the class as well: not for functions that compute for
+// long. It takes CAP_SYS_NICE, or RLIMIT_RTPRIO of 1 (EPERM without).
+//
+// Call it once, after Start; not from a callback. restore gives the threads back as
+// they were; call it before Stop, if the process goes on.
+func (v *Server) RealtimeLoops() (restore func(), err error) {
+	if v.host != nil {
+		return nil, fmt.Errorf("%w: RealtimeLoops needs loops with threads of their own, not a Host", ErrBadOption)
 	}
-	// A thread may be made while we look, by one that is not lowered yet. Two passes
-	// in which nothing is new suffice.
-	seen := map[int]bool{}
-	for again := 2; again > 0; again-- {
-		tasks, err := os.ReadDir("/proc/self/task")
+	// A loop that runs has named its threads, the standbys too.
+	ran := make(chan struct{}, len(v.shards))
+	for _, s := range v.shards {
+		s.Do(func(*Shard) { ran <- struct{}{} })
+	}
+	for range v.shards {
+		<-ran
+	}
+	tids, err := loopThreads()
+	if err != nil {
+		return nil, err
+	}
+	if len(tids) == 0 {
+		return nil, fmt.Errorf("%w: RealtimeLoops needs loops with threads of their own; this model has none", ErrBadOption)
+	}
+	var before []threadClass
+	restore = func() {
+		for _, t := range before {
+			_ = unix.SchedSetAttr(t.tid, &t.attr, 0) // it may have ended
+		}
+	}
+	for _, tid := range tids {
+		t, err := realtime(tid)
 		if err != nil {
-			return fmt.Errorf("runtime: cannot list this process's threads: %w", err)
+			restore()
+			return nil, err
 		}
-		for _, t := range tasks {
-			tid, _ := strconv.Atoi(t.Name())
-			if seen[tid] {
-				continue
-			}
-			if err := lower(tid, nice); err != nil {
-				return err
-			}
-			seen[tid], again = true, 2
+		if t.tid != 0 {
+			before = append(before, t)
 		}
 	}
-	return nil
+	return restore, nil
 }
 
-func lower(tid, nice int) error {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/comm", tid))
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return nil // it has ended
-	}
+// loopThreads lists the threads of this process that have a shard's name (NameThread).
+func loopThreads() (tids []int, err error) {
+	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return fmt.Errorf("runtime: cannot read a thread's name: %w", err)
+		return nil, fmt.Errorf("runtime: cannot list this process's threads: %w", err)
 	}
-	if strings.HasPrefix(string(name), "shard") { // see NameThread
-		return nil
+	for _, t := range tasks {
+		name, _ := os.ReadFile("/proc/self/task/" + t.Name() + "/comm") // it may have ended
+		if tid, err := strconv.Atoi(t.Name()); err == nil && strings.HasPrefix(string(name), "shard") {
+			tids = append(tids, tid)
+		}
 	}
-	if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("runtime: cannot give a thread nice value %d: %w", nice, err)
+	return tids, nil
+}
+
+// threadClass is how a thread was scheduled before.
+type threadClass struct {
+	tid  int
+	attr unix.SchedAttr
+}
+
+// realtime gives a thread the class, unless it has one of its own: the threadlet
+// model's watchers are to stay behind all others.
+func realtime(tid int) (before threadClass, err error) {
+	attr, err := unix.SchedGetAttr(tid, 0)
+	if err != nil {
+		return before, fmt.Errorf("runtime: cannot read the class of thread %d: %w", tid, err)
 	}
-	return nil
+	if attr.Policy != unix.SCHED_NORMAL {
+		return before, nil
+	}
+	// What such a thread makes is none of its kind.
+	rr := unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	if err := unix.SchedSetAttr(tid, &rr, 0); err != nil {
+		return before, fmt.Errorf("runtime: cannot give a loop's thread the class SCHED_RR (CAP_SYS_NICE or RLIMIT_RTPRIO): %w", err)
+	}
+	return threadClass{tid: tid, attr: *attr}, nil
 }

@@ -81,7 +81,7 @@ func (v *Server) openSockets() (fds []int, err error) {
 	if v.host != nil {
 		return nil, nil
 	}
-	RaiseProcs(2*v.opts.Shards + 2)
+	RaiseProcs(v.opts.Shards + 3)
 	if v.opts.Listen == "" {
 		return nil, nil
 	}
@@ -98,12 +98,23 @@ func (v *Server) runShards() {
 	}
 }
 
-// RaiseProcs raises GOMAXPROCS to want, if it is lower: a loop that spins in
-// user space must not keep a standby, a helper or the garbage collector from
-// running, and the Go scheduler needs a processor for each loop and some to
+var raising sync.Mutex
+
+// RaiseProcs raises GOMAXPROCS to want, or a little more, if it is lower: a loop
+// that computes must not keep a standby, a helper or the garbage collector from
+// running, and the Go scheduler needs a processor (P) for each loop and some to
 // spare. It matters when the process is bound to one CPU, where Go starts with
-// one. For the server and for drivers, before any loop runs.
+// one. It waits for a collection to end: not for loops.
+//
+// A quarter of the Ps is the collector's. Where that is no whole number (1, 2, 3 and 6
+// of them, by its rounding) it takes a share of each P, a loop's too: a loop that
+// has been preempted then waits behind a marking worker, for half a second as seen.
 func RaiseProcs(want int) {
+	raising.Lock()
+	defer raising.Unlock()
+	if want = max(want, 4); want == 6 {
+		want = 7
+	}
 	if runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}

@@ -154,16 +154,25 @@ func httpGet(t *testing.T, url string) []byte {
 	return body
 }
 
-// TestOthersNice: every thread but the loop's is lowered, and those made later.
-func TestOthersNice(t *testing.T) {
+// TestRealtime: the loop's thread gets the class, no other, and what is asked for in
+// vain is refused.
+func TestRealtime(t *testing.T) {
 	srv := command(patience(t), "serve", "--json", "--model", "nonblock", "--workload", "echo", "--listen", "127.0.0.1:0",
-		"--admin", "127.0.0.1:0", "--others-nice", "7", "--ballast", "1000000", "--garbage", "10000000")
+		"--admin", "127.0.0.1:0", "--realtime", "--ballast", "1000000", "--garbage", "10000000")
+	var errs strings.Builder
+	srv.Stderr = &errs
 	out, err := srv.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, srv.Start())
 	defer srv.Process.Kill()
 	var ready trial.Ready
-	require.NoError(t, json.NewDecoder(out).Decode(&ready))
+	if err := json.NewDecoder(out).Decode(&ready); err != nil {
+		require.Error(t, srv.Wait())
+		if strings.Contains(errs.String(), "CAP_SYS_NICE") {
+			t.Skip(errs.String())
+		}
+		t.Fatal(errs.String())
+	}
 	snapshotOf(t, ready.Admin)
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", ready.PID))
 	require.NoError(t, err)
@@ -172,19 +181,23 @@ func TestOthersNice(t *testing.T) {
 		stat, err := os.ReadFile(task)
 		require.NoError(t, err)
 		name, rest, _ := strings.Cut(string(stat), ") ")
-		nice := strings.Fields(rest)[16] // field 19 of proc_pid_stat(5)
+		class := strings.Fields(rest)[38] // field 41 of proc_pid_stat(5)
 		if strings.Contains(name, "(shard") {
-			require.Equal(t, "0", nice)
+			require.Equal(t, "2", class, "SCHED_RR")
 			loops++
 			continue
 		}
-		require.Equal(t, "7", nice, name)
+		require.NotEqual(t, "2", class, name)
 		others++
 	}
 	require.Equal(t, 1, loops)
 	require.Positive(t, others)
 	require.NoError(t, srv.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, srv.Wait())
+
+	refused, err := command(patience(t), "serve", "--model", "goroutine", "--workload", "echo", "--listen", "127.0.0.1:0", "--realtime").CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(refused), "has none")
 }
 
 // TestLabRun runs a small real experiment to its report, and interrupts one.

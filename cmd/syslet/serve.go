@@ -33,7 +33,7 @@ type serveFlags struct {
 	opts                                                runtime.Options
 	work                                                workloads.ServerConfig
 	ballast                                             ballast.Config
-	othersNice                                          int
+	realtime                                            bool
 }
 
 func newServe() *cobra.Command {
@@ -91,7 +91,7 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 	fl.Int64Var(&f.ballast.Bytes, "ballast", 0, "bytes of live heap, of small linked objects, that the collector finds beside the server")
 	fl.Int64Var(&f.ballast.GarbagePerS, "garbage", 0, "bytes of garbage per second made beside the server")
 	fl.IntVar(&f.ballast.Percent, "gogc", 0, "with --ballast or --garbage: GOGC while the server runs; 0: leave it")
-	fl.IntVar(&f.othersNice, "others-nice", 0, "nice value, 1 to 19, of all threads but the loops', the garbage collector's among them; 0: leave it")
+	fl.BoolVar(&f.realtime, "realtime", false, "give the loops' threads a real-time class: a garbage collector on their CPUs does not hold them up (CAP_SYS_NICE)")
 	fl.BoolVar(&f.json, "json", false, "say what is served as a line of JSON")
 	fl.DurationVar(&f.stopTimeout, "stop-timeout", 10*time.Second, "how long an orderly end may take")
 	return c
@@ -184,8 +184,8 @@ func serve(ctx context.Context, f *serveFlags) error {
 	if err := srv.Start(newApp); err != nil {
 		return err
 	}
-	if f.othersNice != 0 {
-		if err := runtime.LowerOthers(f.othersNice); err != nil {
+	if f.realtime {
+		if _, err := srv.RealtimeLoops(); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,38 +11,44 @@ import (
 )
 
 const (
-	// GC is the experiment on what the collector does to a loop.
-	GC = "gc"
-	// Ballast is its factor: bytes of live heap beside the server. Behind a "+" the
-	// threads that are no loop's have nice value 10.
+	// GC is the experiment on what the collector does to a loop, GCRealtime the same
+	// with the loops in a real-time class, which takes a privilege.
+	GC         = "gc"
+	GCRealtime = "gc-realtime"
+	// Ballast is their factor: bytes of live heap beside the server.
 	Ballast = "ballast"
 )
 
 // gc asks what a collector that marks 1 GiB again and again, on the loop's own CPU,
 // does to those who echo. Without ballast there is no garbage either: the loop
 // makes none.
-func gc(quick bool) Experiment {
+func gc(quick bool) []Experiment {
 	const gib = "1073741824"
+	// GOGC 10: at this rate of garbage a cycle begins each half second or so, and the
+	// collector marks most of the time.
+	flags := []string{"--ballast", gib, "--garbage", strconv.Itoa(200_000_000), "--gogc", "10"}
 	e := Experiment{
 		Name: GC, Workload: workloads.Echo, Models: models.Names(), Rounds: 10, OptIn: true, Together: true,
-		Question: "Do the pauses of a collector with a live heap of 1 GiB reach the loop's p99.9?",
-		Factor:   Ballast, Levels: []string{"0", gib, gib + "+"},
-		Conns: 64, Rate: 10_000, Warmup: 500 * time.Millisecond, Window: 8 * time.Second,
+		Question: "Does a collector with a live heap of 1 GiB reach the loop's p99.9?",
+		Factor:   Ballast, Levels: []string{"0", gib},
+		Conns: 64, Rate: 10_000, Warmup: 300 * time.Millisecond, Window: 3 * time.Second,
 		KillServer: true,
-		Overhead:   3 * time.Second, // to build the heap
+		Overhead:   2 * time.Second, // to build the heap, of each second trial
 		Vary: func(s *trial.Spec, level string) {
-			if level == "0" {
-				return
-			}
-			// GOGC 10: with 100 MB/s of garbage the collector marks nearly all the time.
-			s.ServeFlags = []string{"--ballast", gib, "--garbage", strconv.Itoa(100_000_000), "--gogc", "10"}
-			if level != gib {
-				s.ServeFlags = append(s.ServeFlags, "--others-nice", "10")
+			if level != "0" {
+				s.ServeFlags, s.NeedsGC = flags, true
 			}
 		},
 	}
 	if quick {
-		e.Rounds, e.Window = 2, 4*time.Second
+		e.Rounds = 2
 	}
-	return e
+	r := e
+	r.Name, r.Question = GCRealtime, "Does it, if the loops' threads have a real-time class?"
+	r.Models = slices.DeleteFunc(models.Names(), func(name string) bool { return name == "goroutine" }) // it has no loops
+	r.Vary = func(s *trial.Spec, level string) {
+		e.Vary(s, level)
+		s.ServeFlags = append(slices.Clone(s.ServeFlags), "--realtime")
+	}
+	return []Experiment{e, r}
 }

@@ -89,7 +89,7 @@ func BuiltIn(quick bool) []Experiment {
 		mix.Rounds, mix.Window, mix.Warmup, mix.ProbeFor = 2, time.Second, 200*time.Millisecond, 300*time.Millisecond
 		curve.Rounds, curve.Levels, curve.Window = 1, []string{"0", "20", "100"}, 400*time.Millisecond
 	}
-	return slices.Concat([]Experiment{mix, curve, bodies(quick), gc(quick), idle(quick), fileServer(quick)}, fileWork(quick), peers(quick))
+	return slices.Concat([]Experiment{mix, curve, bodies(quick), idle(quick), fileServer(quick)}, gc(quick), fileWork(quick), peers(quick))
 }
 
 // Default gives the experiments that run if none is named.

@@ -126,6 +126,9 @@ func (r *run) counters(ops float64) {
 	m[result.SyscallsPerOp] = result.PerOp(float64(b.SystemCalls()-a.SystemCalls()), ops, "1", result.SourceServer)
 	m[result.AllocsPerOp] = result.PerOp(float64(r.after.Mallocs-r.before.Mallocs), ops, "1", result.SourceGo)
 	m[result.GCCycles] = result.Of(float64(r.after.GCCycles-r.before.GCCycles), "1", result.SourceGo)
+	if r.spec.NeedsGC && r.after.GCCycles == r.before.GCCycles {
+		r.evidence.Flaws = append(r.evidence.Flaws, "the server's collector ended no cycle in the window, and what it does was the question")
+	}
 	m[result.GCPauseTotal] = result.Of(float64(r.after.GCPauseNs-r.before.GCPauseNs)/1e3, "us", result.SourceGo)
 	if r.spec.Foreign != nil || r.spec.Model == "goroutine" {
 		m[result.SyscallsPerOp] = result.Missing(notItself, "1", result.SourceServer)

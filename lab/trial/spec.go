@@ -80,6 +80,8 @@ type Spec struct {
 	// CountFor, if set, is how long the load goes on after the window, with the
 	// kernel counting the server's system calls: that makes each of them dearer.
 	CountFor time.Duration
+	// NeedsGC: a window in which the server ended no collection answers nothing.
+	NeedsGC bool
 	// DiskBytes is the size of DiskFile; 0: 64 MiB.
 	DiskBytes int64
 
