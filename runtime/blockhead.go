@@ -237,7 +237,7 @@ func (s *Shard) blocksTurn(untilNs int64, waits bool) {
 	if busy := untilNs - s.wokeNs; busy > b.suspectNs || b.timing {
 		s.bookStretch(busy, untilNs)
 	}
-	if b.sense.close != nil || b.sense.spot.Load() {
+	if b.sense.close != nil || b.sense.opened.Load() != nil {
 		b.senseOn(untilNs)
 	}
 	b.beginStretch()

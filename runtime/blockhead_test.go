@@ -200,10 +200,13 @@ func TestHeldIsSharedOut(t *testing.T) {
 
 // A spot check opens the sensor and closes it again, unless it finds something.
 func TestSpotChecks(t *testing.T) {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
 	s := busyShard(t)
 	s.app = lockApp{}
 	f, opened, closed := &fakeSensor{}, 0, 0
-	s.SetBlockSensing(func() (BlockSensor, func(), error) {
+	s.SetBlockSensing(func(tid int) (BlockSensor, func(), error) {
+		require.Equal(t, unix.Gettid(), tid)
 		opened++
 		return f, func() { closed++ }, nil
 	})
@@ -217,16 +220,19 @@ func TestSpotChecks(t *testing.T) {
 		s.endStretch(false)
 	}
 	nothing := func() {}
-	s.block.sense.spot.Store(true)
-	turn(1000, nothing)
+	s.block.provide()
 	require.Equal(t, 1, opened)
+	require.Nil(t, s.block.sensor, "before the head has taken it over")
+	turn(1000, nothing)
+	require.NotNil(t, s.block.sensor)
+	s.block.provide()
+	require.Equal(t, 1, opened, "one is there")
 	turn(1000, nothing)
 	require.Zero(t, closed)
 	turn(spotNs, nothing)
 	require.Equal(t, 1, closed, "it found nothing")
-	require.False(t, s.block.sense.spot.Load())
 
-	s.block.sense.spot.Store(true)
+	s.block.provide()
 	turn(1000, nothing)
 	for range 50 {
 		turn(1000, func() { f.off(0, 100, false) })

@@ -3,6 +3,8 @@ package runtime
 import (
 	"runtime/metrics"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // BlockSensor reads the kernel's records of when one thread left its CPU and
@@ -31,9 +33,10 @@ type Switch struct {
 	Preempted bool
 }
 
-// OpenBlockSensor opens a sensor of the calling thread; the error says what the
-// system refuses.
-type OpenBlockSensor func() (sensor BlockSensor, closeIt func(), err error)
+// OpenBlockSensor opens a sensor of a thread of this process; the error says what the
+// system refuses. Any thread calls it, as it may take long: the first perf event of a
+// system that counts switches waits for an RCU grace period, 5 ms here.
+type OpenBlockSensor func(tid int) (sensor BlockSensor, closeIt func(), err error)
 
 // SetBlockSensor gives the shard a sensor of the calling thread that is there in
 // any case (a threadlet pool's switch detector). It may be nil; why says what the
@@ -42,12 +45,14 @@ type OpenBlockSensor func() (sensor BlockSensor, closeIt func(), err error)
 func (s *Shard) SetBlockSensor(sensor BlockSensor, why string) {
 	b := &s.block
 	if b.on {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.sense.open = nil
 		b.setSensor(sensor, why)
 	}
 }
 
-// SetBlockSensing lets the shard open a sensor of the calling thread when it
+// SetBlockSensing lets the shard open a sensor of the calling thread, its head, when it
 // wants one: the records make each switch of a thread dearer by 2 us (measured,
 // where a switch costs 7), which a loop that sleeps for every message would
 // notice. A driver whose head is always the same thread calls it on that thread
@@ -59,21 +64,23 @@ func (s *Shard) SetBlockSensing(open OpenBlockSensor) {
 		return
 	}
 	b.closeSensor(s.clock())
-	if b.sense.open = open; open == nil {
-		return
-	}
-	if s.opts.CountEveryBlock {
-		b.openSensor(s.clock())
-		return
-	}
-	b.mu.Lock()
-	b.method = BlocksAdaptive
-	b.mu.Unlock()
-}
-
-func (b *headBlocks) setSensor(sensor BlockSensor, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.sense.open, b.sense.tid = open, unix.Gettid()
+	if o := b.sense.opened.Swap(nil); o != nil && o.err == nil {
+		o.close()
+	}
+	if open == nil {
+		return
+	}
+	b.method = BlocksAdaptive
+	if b.sense.always {
+		b.install(s.clock(), b.sense.openIt())
+	}
+}
+
+// setSensor is called with mu held.
+func (b *headBlocks) setSensor(sensor BlockSensor, why string) {
 	b.sensor, b.switches = sensor, &noSwitches
 	switch {
 	case sensor == nil:
@@ -101,44 +108,85 @@ const (
 // are timed, for there was a long block lately; and for a spot check of 50 ms in
 // each second, so that short blocks are found, too. If there were any that Go's
 // own stops do not explain it stays open, and they all are counted.
+//
+// The watcher opens it, which may take long, and the head takes it over at the end of
+// a turn.
 type sensing struct {
-	open    OpenBlockSensor // nil: there is none, or one that is always open
-	close   func()          // of the one that is open, or nil
-	always  bool            // Options.CountEveryBlock
-	fromNs  int64           // of the window
+	open   OpenBlockSensor // nil: there is none, or one that is always open. Written by the head, with mu held
+	tid    int             // the thread that it is for. As open
+	always bool            // Options.CountEveryBlock
+
+	close   func() // of the one that is open, or nil. The head's alone, as all up to stops
+	fromNs  int64  // of the window
 	untilNs int64
 	blocks  uint64 // in callbacks, in this window
 	stops   uint64 // of the program by Go, before it
+
 	// Written by the head, read by any thread.
 	totalNs  atomic.Int64 // of earlier windows
 	openedNs atomic.Int64 // when the one that is open was opened, or 0
-	// spot is the watcher's wish for a spot check.
-	spot atomic.Bool
+	// wanted: the head wants one, and has none.
+	wanted atomic.Bool
+	// opened is what the watcher has opened. Stored with mu held, while open is not nil.
+	opened atomic.Pointer[openSensor]
+}
+
+// openSensor is a sensor on its way from the watcher to the head, or why there is none.
+type openSensor struct {
+	sensor BlockSensor
+	close  func()
+	err    error
+	stops  uint64
+}
+
+func (x *sensing) openIt() *openSensor {
+	o := &openSensor{stops: stopsByGo()}
+	o.sensor, o.close, o.err = x.open(x.tid)
+	return o
 }
 
 // senseFor keeps the sensor open for ns, at least. On the head.
 func (b *headBlocks) senseFor(nowNs, ns int64) {
 	x := &b.sense
-	if x.open == nil {
-		return
-	}
 	x.untilNs = max(x.untilNs, nowNs+ns)
-	if x.close == nil {
-		b.openSensor(nowNs)
+	if x.close == nil && x.open != nil {
+		x.wanted.Store(true)
 	}
 }
 
-func (b *headBlocks) openSensor(nowNs int64) {
+// provide opens a sensor for the head. The watcher calls it.
+func (b *headBlocks) provide() {
 	x := &b.sense
-	sensor, closeIt, err := x.open()
-	if err != nil {
-		x.open = nil
-		b.setSensor(nil, err.Error())
+	x.wanted.Store(false)
+	b.mu.Lock()
+	ask := sensing{open: x.open, tid: x.tid}
+	has := b.sensor != nil || x.opened.Load() != nil
+	b.mu.Unlock()
+	if ask.open == nil || has {
 		return
 	}
-	x.close, x.fromNs, x.blocks, x.stops = closeIt, nowNs, 0, stopsByGo()
+	o := ask.openIt()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if x.open != nil && x.tid == ask.tid {
+		x.opened.Store(o)
+	} else if o.err == nil {
+		o.close() // the head has gone
+	}
+}
+
+// install takes over what was opened. On the head, with mu held.
+func (b *headBlocks) install(nowNs int64, o *openSensor) {
+	x := &b.sense
+	if o.err != nil {
+		x.open = nil
+		b.setSensor(nil, o.err.Error())
+		return
+	}
+	x.close, x.fromNs, x.blocks, x.stops = o.close, nowNs, 0, o.stops
+	x.untilNs = max(x.untilNs, nowNs+spotNs)
 	x.openedNs.Store(nowNs)
-	b.setSensor(sensor, "")
+	b.setSensor(o.sensor, "")
 }
 
 func (b *headBlocks) closeSensor(nowNs int64) {
@@ -158,9 +206,11 @@ func (b *headBlocks) closeSensor(nowNs int64) {
 // senseOn is asked at a stretch's end whether to go on sensing.
 func (b *headBlocks) senseOn(nowNs int64) {
 	x := &b.sense
-	if x.spot.Load() {
-		x.spot.Store(false)
-		b.senseFor(nowNs, spotNs)
+	if o := x.opened.Load(); o != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		x.opened.Store(nil)
+		b.install(nowNs, o)
 		return
 	}
 	if x.close == nil || x.always || nowNs < x.untilNs {

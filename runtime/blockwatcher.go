@@ -57,7 +57,7 @@ type watched struct {
 	sinceNs   int64  // headBlocks.sinceNs at the last look
 	counter   uint64 // of the sensor, when it was last found due
 	waits     bool   // the sensor said so then
-	spotNs    int64  // when a spot check was last asked for
+	spotNs    int64  // when a spot check was last begun
 	sampledNs int64  // when its stack was taken last; 0: not since sinceNs
 	sampled   uint64 // the sensor's counter then
 }
@@ -153,8 +153,11 @@ func (w *watcher) look(nowNs int64) (periodNs int64) {
 			w.quiet = 0
 			if nowNs-w.seen[i].spotNs >= spotEveryNs {
 				w.seen[i].spotNs = nowNs
-				s.block.sense.spot.Store(true)
+				s.block.provide()
 			}
+		}
+		if s.block.sense.wanted.Load() {
+			s.block.provide()
 		}
 		if sinceNs > 0 {
 			w.quiet = 0

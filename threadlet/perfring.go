@@ -11,7 +11,7 @@ import "github.com/syslet/syslet/internal/perfring"
 // the thread itself: it runs then, so pairs stay pairs.
 func openPerfRing() (*perfring.Ring, error) {
 	const pages = 1
-	r, err := perfring.Open(pages, perfring.PairBytes)
+	r, err := perfring.Open(0, pages, perfring.PairBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -46,10 +46,11 @@ type Record struct {
 	TimeNs    int64 // CLOCK_MONOTONIC
 }
 
-// Open opens the ring of the calling thread, which must be locked. pages is a
+// Open opens the ring of a thread of this process, 0 for the calling one. pages is a
 // power of two; the kernel wakes who polls FD when more than wakeBytes were written
-// since it last did. The error names what the system refuses and the setting.
-func Open(pages, wakeBytes int) (*Ring, error) {
+// since it last did. If no one else counts switches on this system that takes an RCU
+// grace period, 5 ms as measured. The error names what the system refuses and the setting.
+func Open(tid, pages, wakeBytes int) (*Ring, error) {
 	attr := unix.PerfEventAttr{ // PERF_COUNT_SW_DUMMY counts nothing; it carries the records (Linux 3.12; context_switch 4.3)
 		Type:        unix.PERF_TYPE_SOFTWARE,
 		Config:      unix.PERF_COUNT_SW_DUMMY,
@@ -60,7 +61,7 @@ func Open(pages, wakeBytes int) (*Ring, error) {
 		Wakeup:  uint32(wakeBytes),
 		Clockid: unix.CLOCK_MONOTONIC,
 	}
-	fd, err := unix.PerfEventOpen(&attr, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -17,7 +17,7 @@ func onRing(t *testing.T, f func(r *Ring)) {
 		defer close(done)
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		r, err := Open(1, PairBytes)
+		r, err := Open(0, 1, PairBytes)
 		if err == nil {
 			if err = r.Prime(); err == nil {
 				f(r)

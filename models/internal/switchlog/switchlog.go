@@ -18,23 +18,33 @@ type Log struct{ *perfring.Ring }
 // costs a virtual machine 11 us even if nobody does: so the ring is not small.
 var sizes = []int{8, 1}
 
-// Open opens the log of the calling thread, which must be locked. The error says
-// what the system refuses.
-func Open() (Log, error) {
+// Open opens the log of a thread of this process, 0 for the calling one. The error
+// says what the system refuses.
+func Open(tid int) (Log, error) {
 	var r *perfring.Ring
 	var err error
 	for _, pages := range sizes {
-		if r, err = perfring.Open(pages, pages*os.Getpagesize()); err == nil {
+		if r, err = perfring.Open(tid, pages, pages*os.Getpagesize()); err == nil {
 			break
 		}
 	}
-	if err == nil && !proven.Load() {
-		if err = r.Prime(); err != nil {
-			_ = r.Close()
-		}
-		proven.Store(err == nil)
-	}
 	return Log{r}, err
+}
+
+// prove opens a log of the calling thread, which must be locked, and sees that there
+// are records in it.
+func prove() error {
+	l, err := Open(0)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if proven.Load() {
+		return nil
+	}
+	err = l.Prime()
+	proven.Store(err == nil)
+	return err
 }
 
 // proven: a log has shown records. Set by whichever thread finds out.
@@ -60,14 +70,12 @@ func (l Log) Close() { _ = l.Ring.Close() }
 // Attach lets s open a log of the calling thread, its only head, unless the
 // system forbids it. detach comes after Loop.
 func Attach(s *runtime.Shard) (detach func()) {
-	l, err := Open()
-	if err != nil {
+	if err := prove(); err != nil {
 		s.SetBlockSensor(nil, err.Error())
 		return func() {}
 	}
-	l.Close()
-	s.SetBlockSensing(func() (runtime.BlockSensor, func(), error) {
-		l, err := Open()
+	s.SetBlockSensing(func(tid int) (runtime.BlockSensor, func(), error) {
+		l, err := Open(tid)
 		if err != nil {
 			return nil, nil, err
 		}

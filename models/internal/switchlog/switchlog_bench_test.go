@@ -24,7 +24,7 @@ func BenchmarkSwitch(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			if logged {
-				l, err := Open()
+				l, err := Open(0)
 				if err != nil {
 					b.Skip(err)
 				}
