@@ -8,6 +8,8 @@ import (
 
 	iosys "github.com/iceber/iouring-go/syscall"
 	"golang.org/x/sys/unix"
+
+	"github.com/syslet/syslet/internal/blocking"
 )
 
 const enterGetevents = iosys.IORING_ENTER_FLAGS_GETEVENTS
@@ -53,7 +55,7 @@ func (r *Ring) enterWait(toSubmit, minComplete uint32, gatherNs, timeoutNs int64
 	}
 	var errno unix.Errno
 	if hold {
-		_, _, errno = unix.RawSyscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags, arg, size)
+		_, errno = blocking.Wait6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags, arg, size)
 	} else {
 		_, _, errno = unix.Syscall6(iosys.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit), uintptr(minComplete), flags, arg, size)
 	}

@@ -1,6 +1,6 @@
-// Package blocking makes a system call that is expected to block. It is the one
-// thing that the runtime and the threadlet mechanism share, and so lies beneath
-// both.
+// Package blocking makes system calls that are expected to block: Syscall6 those that
+// may take long, Wait6 the short waits of a loop. The runtime, the ring and the
+// threadlet mechanism share it, and so it lies beneath them all.
 package blocking
 
 import (
@@ -32,4 +32,41 @@ func Syscall6(nr, a, b, c, d, e, f uintptr) (r uintptr, errno syscall.Errno) {
 	r, _, errno = syscall.RawSyscall6(nr, a, b, c, d, e, f)
 	exitsyscall()
 	return r, errno
+}
+
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()
+
+// Wait6 is syscall.RawSyscall6 for a wait of a goroutine that is locked to its thread:
+// the thread keeps its processor (P). A signal by which the scheduler asks the goroutine
+// to give way ends the wait (EINTR), and the request itself is dropped: the scheduler's
+// monitor sends one for each 10 ms in which a thread keeps its P, and a locked
+// goroutine that complies sleeps until another thread, which may have to wait for the
+// CPU first, has found it in a queue and handed the P back. While the collector marks
+// on the same CPU that took up to 28 ms. Who means it, to stop the world or to scan
+// this stack, asks again within 100 us, and again: so whoever is interrupted twice
+// in short succession is to wait by Syscall6, or to let go.
+//
+//go:noinline
+func Wait6(nr, a, b, c, d, e, f uintptr) (r uintptr, errno syscall.Errno) {
+	procPin() // what asks a pinned goroutine to give way is told no, at the next function's entry
+	r, _, errno = syscall.RawSyscall6(nr, a, b, c, d, e, f)
+	if errno == syscall.EINTR {
+		enter(1)
+	}
+	procUnpin()
+	return r, errno
+}
+
+// enter is a function whose entry looks for such a request, which those do that need
+// stack.
+//
+//go:noinline
+func enter(n int) int {
+	var room [256]byte
+	room[n&255] = byte(n)
+	return int(room[(n*7)&255])
 }

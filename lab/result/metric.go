@@ -14,7 +14,7 @@ import (
 type Metric struct {
 	// Value is in Unit. Meaningless unless Available.
 	Value float64
-	// Unit is written as in the catalogue of names: "us", "1/s", "bytes", "1".
+	// Unit is written as in the catalogue of names: "us", "1/s", "bytes" (shown in MiB), "B", "1".
 	Unit string
 	// Source says what measured it. Two sources are two different quantities
 	// and never share an axis or a table row.

@@ -161,11 +161,11 @@ func (r *run) bookIdle(ctx context.Context, servers []*server, before memory, co
 	if len(servers) > 1 {
 		of = fmt.Sprintf(", sum of %d servers", len(servers))
 	}
-	m[result.IdleRSS] = result.PerOp(after.rss-before.rss, n, "bytes", after.source+of)
-	m[result.IdleHeap] = result.PerOp(after.heap-before.heap, n, "bytes", result.SourceGo+of)
-	m[result.IdleKernel] = result.PerOp(float64(after.kernel)-float64(before.kernel), n, "bytes", sensor.SlabSource)
+	m[result.IdleRSS] = result.PerOp(after.rss-before.rss, n, "B", after.source+of)
+	m[result.IdleHeap] = result.PerOp(after.heap-before.heap, n, "B", result.SourceGo+of)
+	m[result.IdleKernel] = result.PerOp(float64(after.kernel)-float64(before.kernel), n, "B", sensor.SlabSource)
 	if err := errors.Join(before.kernelErr, after.kernelErr); err != nil {
-		m[result.IdleKernel] = result.Missing(err.Error(), "bytes", sensor.SlabSource)
+		m[result.IdleKernel] = result.Missing(err.Error(), "B", sensor.SlabSource)
 	}
 	m[result.ConnectRate] = result.Of(n/connectS, "1/s", result.SourceLoad)
 	cpu.Value /= n

@@ -13,9 +13,9 @@
 // So a loop to which something came lately waits raw: the P stays with it. Two signals
 // of the scheduler's end such a wait (EINTR): when it wants to stop the world it sends
 // one every 100 us until it has, and the monitor sends one to a thread that has had
-// its P for some 10 ms, which is the bound of a raw wait in which nothing comes. The
-// loop, back in Go code, then gives way to the scheduler at the next function's entry.
-// When nothing has come for ShortNs the loop waits with the hooks.
+// its P for some 10 ms, which is the bound of a raw wait in which nothing comes. A loop
+// does not give way to the first (blocking.Wait6): only if another follows soon does it
+// wait with the hooks. So it does, too, when nothing has come for ShortNs.
 //
 // A raw wait has no timeout. To set a timer for each sleep and take it back leaves a
 // virtual machine each time: measured at 20,000 messages a second over 64
@@ -37,17 +37,26 @@ import (
 const ShortNs = int64(100e6)
 
 // Nap remembers for how long nothing had come, at the last wait.
-type Nap struct{ sleptNs int64 }
+type Nap struct {
+	sleptNs     int64
+	interrupted bool // the last wait was
+}
+
+// insistNs: a scheduler that means it asks anew in less.
+const insistNs = int64(1e6)
 
 // Raw says that the next wait may be made without the scheduler's hooks, untimed.
 func (n *Nap) Raw() bool { return n.sleptNs < ShortNs && signalled }
 
 // Woke says how long the loop slept, and whether a signal ended that.
 func (n *Nap) Woke(ns int64, interrupted bool) {
-	if interrupted {
+	switch {
+	case interrupted && n.interrupted && ns < insistNs:
+		ns = ShortNs
+	case interrupted:
 		ns += n.sleptNs
 	}
-	n.sleptNs = ns
+	n.sleptNs, n.interrupted = ns, interrupted
 }
 
 // signalled: the scheduler interrupts threads by a signal. If it is told not to,

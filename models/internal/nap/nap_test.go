@@ -21,4 +21,13 @@ func TestNap(t *testing.T) {
 	require.False(t, n.Raw(), "what came was long in coming")
 	n.Woke(tick, false)
 	require.Equal(t, signalled, n.Raw(), "something came soon")
+
+	n.Woke(tick, true)
+	require.Equal(t, signalled, n.Raw(), "the monitor's signal")
+	n.Woke(1e5, true)
+	require.False(t, n.Raw(), "the scheduler insists")
+	n.Woke(1e5, false)
+	require.Equal(t, signalled, n.Raw(), "something came soon")
+	n.Woke(1e5, true)
+	require.Equal(t, signalled, n.Raw(), "a first signal")
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/syslet/syslet/internal/blocking"
 	"github.com/syslet/syslet/models/internal/nap"
 	"github.com/syslet/syslet/models/internal/outlet"
 	"github.com/syslet/syslet/runtime"
@@ -176,7 +177,7 @@ func (p *Poller) sleep(timeoutNs int64) {
 		p.BeforeSleep()
 	}
 	if raw {
-		n, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
+		n, e = blocking.Wait6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
 	} else {
 		n, _, e = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), batch, forEver, 0, 0)
 	}
