@@ -67,12 +67,14 @@
 // nothing else never collects. What the rest of a program allocates does reach its
 // loops: not by the pauses, which take about a millisecond, but by the CPU that they
 // share with the collector's threads, of which there are up to GOMAXPROCS. 1 GiB of
-// small objects marked again and again on the one CPU of a loop that echoes
-// 10,000/s: p99.9 6 to 12 ms (iouring 12 to 59), 4 ms without; with some dozen Ps 30 ms
-// to half a second (one to three runs each; experiments gc and gc-realtime of the lab). What holds the
-// loop up there, by the scheduler's trace, is first that it is woken and waits
-// for the tick, and then that Go preempts it each 10 ms: a goroutine that is locked to its
-// thread comes back by way of another thread, which has to get the CPU first.
+// objects of 512 bytes marked twice in 3 s on the one CPU of a loop that echoes
+// 10,000/s: p99.9 9 ms in every second run and 36 to 62 ms in the others, 2 to 5 ms
+// without (three runs of each model; experiments gc and gc-realtime of the lab). What
+// holds the loop up there, by the scheduler's trace, is first that it is woken and
+// waits for the tick, and then that Go asks it to give way each 10 ms: a goroutine that
+// is locked to its thread comes back by way of another thread, which has to get the CPU
+// first. A loop that waits does not comply with that (internal/blocking); one that is
+// asked while it works does.
 //
 // So give loops CPUs of their own and the collector others; keep the heap small or made
 // of few large pieces. Where the CPU must be shared, Server.RealtimeLoops takes the
