@@ -73,7 +73,7 @@
 // holds the loop up there, by the scheduler's trace, is first that it is woken and
 // waits for the tick, and then that Go asks it to give way each 10 ms: a goroutine that
 // is locked to its thread comes back by way of another thread, which has to get the CPU
-// first. A loop that waits does not comply with that (internal/blocking); one that is
+// first. A loop that waits does not comply with that (package blocking); one that is
 // asked while it works does.
 //
 // So give loops CPUs of their own and the collector others; keep the heap small or made

@@ -26,7 +26,7 @@ import (
 const module = "github.com/syslet/syslet"
 
 // top is what the module's top level may hold beside hidden files.
-var top = []string{"runtime", "uring", "threadlet", "internal", "models", "workloads", "lab", "reports", "cmd", "go.mod", "go.sum", "README.md"}
+var top = []string{"runtime", "uring", "threadlet", "models", "workloads", "lab", "reports", "cmd", "go.mod", "go.sum", "README.md"}
 
 // heavy are libraries that an embedder must not get: plots, histograms, CLI, statistics.
 var heavy = []string{"gonum.org/", "github.com/HdrHistogram/", "github.com/spf13/", "github.com/vbauerster/", "golang.org/x/perf",
@@ -40,12 +40,14 @@ type layer struct {
 	heavy bool     // nor on heavy libraries
 }
 
+// leaves lie beneath runtime, uring and threadlet, of which none knows the others.
+var leaves = []string{"runtime/blocking", "runtime/perfring"}
+
 var layers = []layer{
-	// What lies beneath runtime and threadlet, which do not know each other.
-	{under: []string{"internal"}, never: []string{""}, but: []string{"internal"}, heavy: true},
-	{under: []string{"uring"}, never: []string{""}, but: []string{"uring", "internal"}, heavy: true},
-	{under: []string{"threadlet"}, never: []string{""}, but: []string{"threadlet", "internal"}, heavy: true},
-	{under: []string{"runtime"}, never: []string{""}, but: []string{"runtime", "internal"}, heavy: true},
+	{under: leaves, never: []string{""}, but: leaves, heavy: true},
+	{under: []string{"uring"}, never: []string{""}, but: append([]string{"uring"}, leaves...), heavy: true},
+	{under: []string{"threadlet"}, never: []string{""}, but: append([]string{"threadlet"}, leaves...), heavy: true},
+	{under: []string{"runtime"}, never: []string{""}, but: []string{"runtime"}, heavy: true},
 	{under: []string{"models"}, never: []string{"workloads", "lab", "reports", "cmd"}, heavy: true},
 	{under: []string{"workloads"}, never: []string{"models", "uring", "threadlet", "lab", "reports", "cmd"}},
 	{under: []string{"lab"}, never: []string{"reports", "cmd"}},
@@ -157,10 +159,10 @@ func TestLayerRules(t *testing.T) {
 		{"workloads/game", module + "/models/nonblock", true}, {"workloads/game", module + "/runtime", false},
 		{"reports", module + "/lab/result", false}, {"reports", module + "/lab/stats", false}, {"reports", module + "/lab/trial", true},
 		{"reports", module + "/runtime", true}, {"lab/load", module + "/models", false}, {"lab", module + "/reports", true},
-		{"runtime", module + "/runtimely", true}, {"runtime", module + "/internal/blocking", false},
-		{"threadlet", module + "/internal/blocking", false}, {"threadlet", module + "/runtime", true}, {"runtime", module + "/threadlet", true},
-		{"internal/blocking", module + "/runtime", true}, {"internal/blocking", "golang.org/x/sys/unix", false},
-		{"uring", module + "/internal/blocking", false},
+		{"runtime", module + "/runtimely", true}, {"runtime/perfring", module + "/runtime/conformance", true}, {"runtime", module + "/runtime/blocking", false},
+		{"threadlet", module + "/runtime/blocking", false}, {"threadlet", module + "/runtime", true}, {"runtime", module + "/threadlet", true},
+		{"runtime/blocking", module + "/runtime", true}, {"runtime/blocking", "golang.org/x/sys/unix", false},
+		{"uring", module + "/runtime/blocking", false},
 	} {
 		wrong := slices.ContainsFunc(layers, func(l layer) bool { return belowAny(c.from, l.under) && l.breach(c.from, c.to) != "" })
 		require.Equal(t, c.wrong, wrong, "%s on %s", c.from, c.to)

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
+	"github.com/syslet/syslet/runtime/blocking"
 )
 
 // How an op becomes a system call. plain gives the call's number and arguments;

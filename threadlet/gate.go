@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
-	"github.com/syslet/syslet/internal/perfring"
+	"github.com/syslet/syslet/runtime/blocking"
+	"github.com/syslet/syslet/runtime/perfring"
 )
 
 // causes says why a standby was woken, as a set of bits.

@@ -1,6 +1,6 @@
 package threadlet
 
-import "github.com/syslet/syslet/internal/perfring"
+import "github.com/syslet/syslet/runtime/perfring"
 
 // openPerfRing opens the switch records of the calling thread, which must be locked, and primes them. Output is on.
 //

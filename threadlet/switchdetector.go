@@ -3,7 +3,7 @@ package threadlet
 import (
 	"runtime"
 
-	"github.com/syslet/syslet/internal/perfring"
+	"github.com/syslet/syslet/runtime/perfring"
 )
 
 // backstopNs bounds how long a block may go unnoticed if its wake-up went astray.

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/perfring"
+	"github.com/syslet/syslet/runtime/perfring"
 )
 
 // thread is one OS thread of a pool. But for ring and statFd, which standbys read, its fields belong to the thread itself.

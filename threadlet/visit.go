@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
+	"github.com/syslet/syslet/runtime/blocking"
 )
 
 // A loop whose work is bodies that block sleeps, most of the time, until one of them has ended. To wake the head for that, and another

@@ -9,7 +9,7 @@ import (
 	iosys "github.com/iceber/iouring-go/syscall"
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
+	"github.com/syslet/syslet/runtime/blocking"
 )
 
 const enterGetevents = iosys.IORING_ENTER_FLAGS_GETEVENTS

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
 	"github.com/syslet/syslet/models/internal/queue"
 	srt "github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/blocking"
 )
 
 // Pool runs syslets on helper threads and gives them back by Shard.FinishFrom.

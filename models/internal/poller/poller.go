@@ -9,10 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/internal/blocking"
 	"github.com/syslet/syslet/models/internal/nap"
 	"github.com/syslet/syslet/models/internal/outlet"
 	"github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/blocking"
 )
 
 const (

@@ -1,13 +1,13 @@
 // Package switchlog is a runtime.BlockSensor: the kernel's own records of when a
-// thread left its CPU and came back (internal/perfring).
+// thread left its CPU and came back (package perfring).
 package switchlog
 
 import (
 	"os"
 	"sync/atomic"
 
-	"github.com/syslet/syslet/internal/perfring"
 	"github.com/syslet/syslet/runtime"
+	"github.com/syslet/syslet/runtime/perfring"
 )
 
 // Log is the log of one thread; the ring has Counter and Blocked.
