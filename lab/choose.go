@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/lab/yardstick"
@@ -19,7 +20,7 @@ import (
 // chooseModels leaves out what was not asked for and what this system refuses.
 func (p *Prepared) chooseModels() error {
 	for _, m := range p.opts.Models {
-		if !slices.Contains(models.AllNames(), m) && !yardstick.Known(m) {
+		if !slices.Contains(models.AllNames(), m) && !yardstick.Known(m) && !p.variant(m) {
 			return fmt.Errorf("lab: no model %q (--models); there are %s, and beside them %s", m,
 				strings.Join(models.AllNames(), ", "), strings.Join(yardstick.Names(), ", "))
 		}
@@ -40,7 +41,10 @@ func (p *Prepared) chooseModels() error {
 			return len(p.opts.Models) > 0 && !slices.Contains(p.opts.Models, m)
 		})
 		for _, m := range e.Models {
-			if !slices.Contains(models.AllNames(), m) {
+			switch v, ok := e.Variants[m]; {
+			case ok && v.Model != "":
+				refuse(m, models.Refused(v.Model))
+			case !ok && !slices.Contains(models.AllNames(), m):
 				refuse(m, yardstick.Refused(m))
 			}
 		}
@@ -50,6 +54,14 @@ func (p *Prepared) chooseModels() error {
 		}
 	}
 	return nil
+}
+
+// variant reports whether a name is one of a plan's own.
+func (p *Prepared) variant(name string) bool {
+	return slices.ContainsFunc(p.opts.Experiments, func(e plan.Experiment) bool {
+		_, ok := e.Variants[name]
+		return ok
+	})
 }
 
 // chooseLevels leaves out the levels that were not asked for. An experiment that has
@@ -101,7 +113,7 @@ func (p *Prepared) programs() []string {
 	var names []string
 	for i := range p.opts.Experiments {
 		for _, m := range p.opts.Experiments[i].Models {
-			if yardstick.Known(m) && !slices.Contains(names, m) {
+			if _, own := p.opts.Experiments[i].Variants[m]; !own && yardstick.Known(m) && !slices.Contains(names, m) {
 				names = append(names, m)
 			}
 		}
@@ -113,7 +125,7 @@ func (p *Prepared) programs() []string {
 func (p *Prepared) bringIn(ctx context.Context) error {
 	for i := range p.specs {
 		s := &p.specs[i]
-		if s.Program != nil || !yardstick.Known(s.Model) {
+		if s.Program != nil || s.Variant != nil || !yardstick.Known(s.Model) {
 			continue
 		}
 		var err error

@@ -32,6 +32,17 @@ type Report struct {
 	TailS          float64 `json:"tail_s,omitempty"`
 	AnsweredInTail int64   `json:"answered_in_tail,omitempty"`
 
+	// WarmupS is how long the warm-up lasted, in seconds; WarmupSteady, whether the
+	// answers were found steady at its end.
+	WarmupS      float64 `json:"warmup_s"`
+	WarmupSteady bool    `json:"warmup_steady"`
+	// Series is the window in slices of equal length.
+	Series []result.Slice `json:"series,omitempty"`
+	// MeanInFlight is the mean over the window of the requests without answer, from
+	// their intended send time on, taken by the clock and not by the requests: by
+	// Little's law it is Throughput times mean latency.
+	MeanInFlight float64 `json:"mean_in_flight"`
+
 	Counts Counts `json:"counts"`
 	// All is over every kind, unsent requests included; Kinds are in the script's order.
 	All   KindReport   `json:"all"`
@@ -59,6 +70,9 @@ type Counts struct {
 	Unanswered int64 `json:"unanswered"`
 	Lost       int64 `json:"lost"`
 	Unsent     int64 `json:"unsent"`
+	// TimedOut had no answer within Shape.Timeout of their intended send time. They
+	// are counted among the others, too, by how they ended.
+	TimedOut int64 `json:"timed_out,omitempty"`
 	// Clipped values were above 60 s and stand in the histograms as 60 s.
 	Clipped int64 `json:"clipped"`
 	// Disconnects, faults: from the warm-up to the end.

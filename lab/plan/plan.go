@@ -19,8 +19,11 @@ import (
 // Experiment is a plan of rounds that answers a question.
 type Experiment struct {
 	Name, Question, Workload string
-	Models                   []string
-	Rounds                   int
+	// Models are names of models, programs (package yardstick) or Variants.
+	Models []string
+	// Variants are names of the plan's own.
+	Variants map[string]trial.Variant
+	Rounds   int
 	// Factor varies over Levels within each round; empty: one trial per model.
 	Factor string
 	Levels []string
@@ -179,6 +182,9 @@ func (e *Experiment) spec(model, level string, round int, seed uint64) trial.Spe
 		ProbeFor: e.ProbeFor, Saturate: e.Saturate, Outstanding: e.Outstanding, KillServer: e.KillServer, NeedsDiskFile: e.NeedsDiskFile,
 		LedgerQuery: e.LedgerQuery, LatencyOf: e.LatencyOf, CountFor: e.CountFor, DiskBytes: e.DiskBytes,
 		Factors: result.Factors{"rate": strconv.FormatFloat(e.Rate, 'g', -1, 64), "conns": strconv.Itoa(e.Conns)},
+	}
+	if v, ok := e.Variants[model]; ok {
+		s.Variant = &v
 	}
 	if e.LatencyOf != "" {
 		s.Factors["latency_of"] = e.LatencyOf

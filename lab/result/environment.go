@@ -73,7 +73,42 @@ type Environment struct {
 	ServerCPUs string `json:"server_cpus,omitempty"`
 	LoadCPUs   string `json:"load_cpus,omitempty"`
 
+	// Sensors are those that were tried, with what they cost.
+	Sensors []SensorInfo `json:"sensors,omitempty"`
+	// LoadCapacity is what the load could have done by itself, by workload.
+	LoadCapacity []LoadCapacity `json:"load_capacity,omitempty"`
+
 	Plan     []Planned `json:"plan,omitempty"`
 	Refused  []Refusal `json:"refused,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
+}
+
+// SensorInfo describes a sensor of a run.
+type SensorInfo struct {
+	Name string `json:"name"`
+	// Quantities are the metrics that come from it, by name; Units their units, in
+	// the same order.
+	Quantities []string `json:"quantities"`
+	Units      []string `json:"units"`
+	Source     string   `json:"source"`
+	// OverheadNs is what it costs, measured when the run began: the CPU time of one
+	// reading (both ends of a window), or what each event becomes dearer by if PerEvent
+	// names one ("system call", "context switch"). NaN is written as absent.
+	OverheadNs *float64 `json:"overhead_ns,omitempty"`
+	PerEvent   string   `json:"per_event,omitempty"`
+	// Unavailable says why it cannot be used here.
+	Unavailable string `json:"unavailable,omitempty"`
+}
+
+// LoadCapacity is the most that the load generator could do on its CPUs, measured
+// against a server that is not the limit.
+type LoadCapacity struct {
+	Workload string `json:"workload"`
+	Threads  int    `json:"threads"`
+	// PerS is in requests per second.
+	PerS float64 `json:"per_s"`
+	// PacingP99Us is how late it came to its arrivals at PacingRate requests/s.
+	PacingP99Us float64 `json:"pacing_p99_us"`
+	PacingRate  float64 `json:"pacing_rate"`
+	Unavailable string  `json:"unavailable,omitempty"`
 }

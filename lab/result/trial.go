@@ -95,7 +95,9 @@ func (f Factors) String() string {
 // trials.jsonl.
 type Trial struct {
 	// Schema is set by Writer.Append.
-	Schema     int    `json:"schema"`
+	Schema int `json:"schema"`
+	// ID tells the trial from all others of its run: see TrialID.
+	ID         string `json:"id"`
 	Experiment string `json:"experiment"`
 	Workload   string `json:"workload"`
 	Model      string `json:"model"`
@@ -116,11 +118,39 @@ type Trial struct {
 	Notes   []string          `json:"notes,omitempty"`
 	Metrics map[string]Metric `json:"metrics"`
 	Command Command           `json:"command"`
+	// WarmupS is how long the load warmed the server up, in seconds, and WarmupSteady
+	// whether the server was found steady at its end.
+	WarmupS      float64 `json:"warmup_s,omitempty"`
+	WarmupSteady bool    `json:"warmup_steady,omitempty"`
+	// Series is the measured part in slices of equal length, in order.
+	Series []Slice `json:"series,omitempty"`
 	// Distributions hold the points of percentile curves, in ascending
 	// percentile: "latency", "service", "blocked", "unblocked".
 	Distributions map[string][]Point `json:"distributions,omitempty"`
 	// Blocks is nil in runs of versions that had no block profile.
 	Blocks *Blocks `json:"blocks,omitempty"`
+}
+
+// Slice is a part of the measured time. Requests belong to the slice in which their
+// answer came. With Answered 0 the latencies mean nothing.
+type Slice struct {
+	// OffsetS is its begin, counted from the begin of the measured part, in seconds.
+	OffsetS   float64 `json:"offset_s"`
+	DurationS float64 `json:"duration_s"`
+	Intended  int64   `json:"intended"`
+	Answered  int64   `json:"answered"`
+	MeanUs    float64 `json:"mean_us"`
+	P50Us     float64 `json:"p50_us"`
+	P99Us     float64 `json:"p99_us"`
+	MaxUs     float64 `json:"max_us"`
+	// InFlight is the number of requests without answer, from their intended send
+	// time on, as a mean over the slice.
+	InFlight float64 `json:"in_flight"`
+}
+
+// TrialID is the ID of a trial: what it is, and in which round.
+func TrialID(experiment, model string, round int, f Factors) string {
+	return strings.TrimSpace(fmt.Sprintf("%s/%d/%s %s", experiment, round, model, f))
 }
 
 // Counted reports whether the trial's figures enter medians.

@@ -16,6 +16,7 @@ import (
 func (r *run) fill(rep *load.Report) {
 	m := r.out.Metrics
 	r.out.DurationS = rep.DurationS
+	r.out.WarmupS, r.out.WarmupSteady, r.out.Series = rep.WarmupS, rep.WarmupSteady, rep.Series
 	ops := float64(rep.Counts.AnsweredInWindow)
 	r.latencyOf(rep)
 	maps.Copy(m, rep.Metrics())
@@ -130,10 +131,10 @@ func (r *run) counters(ops float64) {
 		r.evidence.Flaws = append(r.evidence.Flaws, "the server's collector ended no cycle in the window, and what it does was the question")
 	}
 	m[result.GCPauseTotal] = result.Of(float64(r.after.GCPauseNs-r.before.GCPauseNs)/1e3, "us", result.SourceGo)
-	if r.spec.Foreign != nil || r.spec.Model == "goroutine" {
+	if r.spec.Foreign != nil || r.spec.Under() == "goroutine" {
 		m[result.SyscallsPerOp] = result.Missing(notItself, "1", result.SourceServer)
 	}
-	if r.spec.Model != "threadlet" {
+	if r.spec.Under() != "threadlet" {
 		return
 	}
 	count := func(name string, from, until uint64) {

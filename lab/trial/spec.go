@@ -31,14 +31,23 @@ type LoadLine struct {
 
 // Spec is what a trial is to do.
 type Spec struct {
-	Experiment, Workload, Model string
-	Round                       int
-	Seed                        uint64
-	Factors                     result.Factors
+	Experiment, Workload string
+	// Model is the name that the trial's figures stand under.
+	Model string
+	// Variant, if set, is what Model stands for, where it is not itself the name of a
+	// model or program.
+	Variant *Variant
+	Round   int
+	Seed    uint64
+	Factors result.Factors
 
 	Conns          int
 	Rate           float64 // requests/s, open loop
 	Warmup, Window time.Duration
+	// Shape is how the open loop differs from a steady stream.
+	Shape load.Shape
+	// SLO, if set, is searched after the window: the highest rate that keeps it.
+	SLO *SLO
 	// ProbeFor, if set, is how long the cache probe samples, between warm-up and
 	// window and under the same load: it disturbs what it measures.
 	ProbeFor time.Duration
@@ -94,6 +103,35 @@ type Spec struct {
 	// Program, if set, runs in place of server and load.
 	Program *Program
 }
+
+// SLO is a bound on latency: Quantile (0.99) of the requests within Bound of their
+// intended send time. A rate is found to Precision (0.05: within 5 %); each that is
+// tried takes For.
+type SLO struct {
+	Quantile, Precision float64
+	Bound, For          time.Duration
+}
+
+// Variant is a name in a plan for a model with flags of its own, or for a server of
+// the user's. Exactly one of Model and Command is set.
+type Variant struct {
+	// Model is one of package models, Flags are further flags of syslet serve.
+	Model string
+	Flags []string
+	// Command starts any server that listens on {addr} or {port} of loopback: see Foreign.
+	Command []string
+}
+
+// Under is the model of ours that serves; for other programs Model itself.
+func (s *Spec) Under() string {
+	if s.Variant != nil && s.Variant.Model != "" {
+		return s.Variant.Model
+	}
+	return s.Model
+}
+
+// ID is the trial's ID within its run.
+func (s *Spec) ID() string { return result.TrialID(s.Experiment, s.Model, s.Round, s.Factors) }
 
 // Mix is how many of a game's requests are of each kind, by weight.
 type Mix struct{ Moves, Chats, Pings, Saves, Rankings int }
