@@ -68,3 +68,19 @@ func TestCatalogueHasNoNameTwiceAndAUnitEach(t *testing.T) {
 	}
 	require.Equal(t, Info{Name: "no_such", Label: "no_such"}, Describe("no_such"))
 }
+
+func TestFamiliesAreDescribedByTheirPattern(t *testing.T) {
+	name := SyscallPerOp("epoll_wait")
+	require.Equal(t, Info{name, "system call epoll_wait per request", "1", Lower}, Describe(name))
+	call, ok := SyscallOf(name)
+	require.True(t, ok)
+	require.Equal(t, "epoll_wait", call)
+	for _, other := range []string{"syscall:_per_op", "syscall:read", "syscalls_per_op", "read_per_op"} {
+		_, ok := SyscallOf(other)
+		require.False(t, ok, other)
+	}
+	require.Equal(t, "p99.9 latency of join", Describe("latency_join_p999").Label)
+	// A name of its own comes before a family's pattern that fits it, too.
+	require.Equal(t, "p99 latency of rankings", Describe(RankingP99).Label)
+	require.Equal(t, "p99 latency", Describe(LatencyP99).Label)
+}

@@ -1,5 +1,7 @@
 package result
 
+import "strings"
+
 // The names of metrics. Latency counts from the intended send time, service
 // from the actual one. "Per op" is per request answered.
 const (
@@ -105,6 +107,96 @@ const (
 	Errors      = "errors"
 	LateSends   = "late_sends"
 	Disconnects = "disconnects"
+	// TimedOut are requests that the load gave up.
+	TimedOut = "timed_out"
+	// MeanInFlight is the number of requests without answer, from their intended
+	// send time on, as a mean over the window.
+	MeanInFlight = "mean_in_flight"
+	// SLORate is the highest rate that kept the plan's bound of latency.
+	SLORate = "slo_rate"
+	// LoadBusy is the share of its time in which the load had something to do (of
+	// the busiest thread), LoadCapacityRate the rate that it could have made.
+	LoadBusy         = "load_busy"
+	LoadCapacityRate = "load_capacity"
+)
+
+// What sensors measure. "Per op" is per request answered; of the server's process
+// unless a name says otherwise.
+const (
+	CyclesPerOp          = "cycles_per_op"
+	InstructionsPerOp    = "instructions_per_op"
+	CacheReferencesPerOp = "cache_references_per_op"
+	L1DMissesPerOp       = "l1d_misses_per_op"
+	LLCMissesPerOp       = "llc_misses_per_op"
+	DTLBMissesPerOp      = "dtlb_misses_per_op"
+	ITLBMissesPerOp      = "itlb_misses_per_op"
+	BranchesPerOp        = "branches_per_op"
+	BranchMissesPerOp    = "branch_misses_per_op"
+
+	// Lines of each cache that the server displaced (prime and probe).
+	L1DisplacedPerOp = "l1_displaced_per_op"
+	L2DisplacedPerOp = "l2_displaced_per_op"
+	L3DisplacedPerOp = "l3_displaced_per_op"
+
+	// Misses of a simulated cache on a recorded trace: user space, one shard.
+	SimI1MissesPerOp = "sim_i1_misses_per_op"
+	SimD1MissesPerOp = "sim_d1_misses_per_op"
+	SimLLMissesPerOp = "sim_ll_misses_per_op"
+
+	// Both kinds of switches together, by perf's software event, and those alone in
+	// which the thread could have gone on, by perf's switch records.
+	SwitchesPerfPerOp      = "switches_perf_per_op"
+	SwitchesPreemptedPerOp = "switches_preempted_per_op"
+
+	// RunqueueWaitPerOp is the time for which threads were ready and had no CPU; the
+	// percentiles are of single waits. OffCPUPerOp counts all time off the CPU.
+	RunqueueWaitPerOp = "runqueue_wait_per_op"
+	RunqueueP50       = "runqueue_p50"
+	RunqueueP99       = "runqueue_p99"
+	RunqueueMax       = "runqueue_max"
+	OffCPUPerOp       = "offcpu_per_op"
+	OffCPUP99         = "offcpu_p99"
+
+	LLCOccupancy = "llc_occupancy"
+	MemBandwidth = "mem_bandwidth"
+
+	// Pressure stall: the share of time in which some task of the machine waited.
+	PSICPUSome    = "psi_cpu_some"
+	PSIIOSome     = "psi_io_some"
+	PSIMemorySome = "psi_memory_some"
+
+	// Of the server's CPUs, and of the load's.
+	Steal       = "steal"
+	CPUBusy     = "cpu_busy"
+	StealLoad   = "steal_load"
+	CPUBusyLoad = "cpu_busy_load"
+
+	FrequencyMin  = "frequency_min"
+	FrequencyMean = "frequency_mean"
+	// ThrottledUs is for how long the server's control group had used up its share.
+	ThrottledUs = "throttled_us"
+
+	// Of the server's Go runtime.
+	SchedLatencyP99 = "sched_latency_p99"
+	GCCPU           = "gc_cpu"
+	GoThreads       = "go_threads"
+	Goroutines      = "goroutines"
+)
+
+// SyscallPerOp is the name of the metric that counts one system call, by its name
+// ("epoll_wait"), per request.
+func SyscallPerOp(call string) string { return syscallPrefix + call + perOpSuffix }
+
+// SyscallOf is the system call that a metric's name counts, if it does.
+func SyscallOf(name string) (call string, ok bool) {
+	call, found := strings.CutPrefix(name, syscallPrefix)
+	call, per := strings.CutSuffix(call, perOpSuffix)
+	return call, found && per && call != ""
+}
+
+const (
+	syscallPrefix = "syscall:"
+	perOpSuffix   = "_per_op"
 )
 
 // Experiments beside servers that are not ours, and their factor.
@@ -130,121 +222,14 @@ const (
 	SourceProc    = "procfs"  // /proc/PID/task/TID/status and the like
 	SourceKernel  = "kernel"  // tracepoint raw_syscalls:sys_enter, sched:sched_switch
 	SourceGo      = "go"      // Go's runtime/metrics
+	SourcePerf    = "perf"    // software event or switch records of perf_event_open(2)
+	SourceBPF     = "bpf"     // eBPF program in the kernel
+	SourceResctrl = "resctrl" // resctrl file system: cache occupancy, memory bandwidth
+	SourceCgroup  = "cgroup"  // the control group's cpu.stat
+	SourceSysfs   = "sysfs"   // /sys/devices/system/cpu
 	SourceDerived = "derived" // computed from other metrics of the trial
 )
 
 // BodyDelayMaxUs is the rule of the experiment bodies: by less than this may a
 // query in a threadlet's body delay the p99 of those who did not ask.
 const BodyDelayMaxUs = 300.0
-
-// Direction says which way is better.
-type Direction int
-
-const (
-	// Neither way is better by itself.
-	Neither Direction = iota
-	// Lower is better.
-	Lower
-	// Higher is better.
-	Higher
-)
-
-// Info is what a reader is told of a metric.
-type Info struct {
-	Name, Label, Unit string
-	Better            Direction
-}
-
-// catalogue is in the order of the report's tables.
-var catalogue = []Info{
-	{LatencyP50, "median latency", "us", Lower},
-	{LatencyP90, "p90 latency", "us", Lower},
-	{LatencyP99, "p99 latency", "us", Lower},
-	{LatencyP999, "p99.9 latency", "us", Lower},
-	{LatencyMax, "maximum latency", "us", Lower},
-	{LatencyMean, "mean latency", "us", Lower},
-	{ServiceP50, "median service time", "us", Lower},
-	{ServiceP99, "p99 service time", "us", Lower},
-	{SendLagP99, "p99 send lag of the load", "us", Neither},
-	{BlockedP50, "median latency of requests that block", "us", Lower},
-	{BlockedP99, "p99 latency of requests that block", "us", Lower},
-	{BlockedP999, "p99.9 latency of requests that block", "us", Lower},
-	{UnblockedP50, "median latency of requests that do not block", "us", Lower},
-	{UnblockedP99, "p99 latency of requests that do not block", "us", Lower},
-	{UnblockedP999, "p99.9 latency of requests that do not block", "us", Lower},
-	{RankingP50, "median latency of rankings", "us", Lower},
-	{RankingP99, "p99 latency of rankings", "us", Lower},
-	{QueryMean, "mean time of a query", "us", Lower},
-	{Throughput, "throughput", "1/s", Higher},
-	{Offered, "offered load", "1/s", Neither},
-	{SaturationThroughput, "throughput at saturation", "1/s", Higher},
-	{SaturationP50, "median latency at saturation", "us", Lower},
-	{SaturationP99, "p99 latency at saturation", "us", Lower},
-	{SaturationP999, "p99.9 latency at saturation", "us", Lower},
-	{SaturationCPUPerOp, "CPU per request at saturation", "us", Lower},
-	{SaturationSwitchesPerOp, "context switches per request at saturation", "1", Lower},
-	{SaturationDeliveries, "messages delivered at saturation", "1/s", Higher},
-	{SaturationCPUPerDelivery, "CPU per delivered message at saturation", "us", Lower},
-	{SaturationServerBusy, "CPU that the server used at saturation", "%", Neither},
-	{SaturationLoadBusy, "time that the load was busy at saturation", "%", Neither},
-	{Operations, "requests answered", "1", Neither},
-	{Deliveries, "messages delivered", "1/s", Higher},
-	{CPUPerDelivery, "CPU per delivered message", "us", Lower},
-	{SwitchesVoluntaryPerDelivery, "voluntary context switches per delivered message", "1", Lower},
-	{SwitchesInvoluntaryPerDelivery, "involuntary context switches per delivered message", "1", Lower},
-	{SyscallsPerDelivery, "system calls per delivered message (own counters)", "1", Lower},
-	{SyscallsKernelPerDelivery, "system calls per delivered message (kernel's count)", "1", Lower},
-	{AllocsPerDelivery, "allocations per delivered message", "1", Lower},
-	{CPUPerOp, "CPU per request", "us", Lower},
-	{CPULoadPerOp, "CPU of the load per request", "us", Neither},
-	{SwitchesVoluntaryPerOp, "voluntary context switches per request", "1", Lower},
-	{SwitchesInvoluntaryPerOp, "involuntary context switches per request", "1", Lower},
-	{SwitchesGoVoluntaryPerOp, "voluntary switches of Go's own threads per request", "1", Lower},
-	{SwitchesGoInvoluntaryPerOp, "involuntary switches of Go's own threads per request", "1", Lower},
-	{SyscallsPerOp, "system calls per request (own counters)", "1", Lower},
-	{SyscallsKernelPerOp, "system calls per request (kernel's count)", "1", Lower},
-	{CacheMissesPerOp, "cache misses per request", "1", Lower},
-	{IdleRSS, "resident memory per idle connection", "B", Lower},
-	{IdleHeap, "Go heap and stacks per idle connection", "B", Lower},
-	{IdleKernel, "kernel memory per idle connection, both ends", "B", Lower},
-	{ConnectRate, "connections accepted per second", "1/s", Higher},
-	{CPUPerConnect, "CPU per connection accepted", "us", Lower},
-	{IdleServers, "server processes that hold idle connections", "1", Neither},
-	{RSS, "resident memory", "bytes", Lower},
-	{Threads, "threads", "1", Neither},
-	{TakeoversAnnounced, "takeovers, announced", "1", Neither},
-	{TakeoversDetected, "takeovers, detected", "1", Neither},
-	{TakeoversAtBound, "blocks at the bound of the pool", "1", Lower},
-	{TakeoversFalse, "takeovers, false alarms", "1", Lower},
-	{TakeoverP50, "median latency of detected takeovers", "us", Lower},
-	{TakeoverP99, "p99 latency of detected takeovers", "us", Lower},
-	{TakeoverAnnouncedP50, "median latency of announced takeovers", "us", Lower},
-	{TakeoverAnnouncedP99, "p99 latency of announced takeovers", "us", Lower},
-	{GCCycles, "garbage collections", "1", Neither},
-	{GCPauseTotal, "garbage collection pauses, total", "us", Lower},
-	{GCPauseMax, "garbage collection pause, longest", "us", Lower},
-	{AllocsPerOp, "allocations per request", "1", Lower},
-	{Errors, "errors", "1", Lower},
-	{LateSends, "late sends", "1", Lower},
-	{Disconnects, "disconnects", "1", Lower},
-}
-
-// Describe is what is known of a metric; for a name that the catalogue does not
-// have, its label is the name and neither way is better.
-func Describe(name string) Info {
-	for _, info := range catalogue {
-		if info.Name == name {
-			return info
-		}
-	}
-	return Info{Name: name, Label: name}
-}
-
-// Names are the names of the catalogue, in the order of the report's tables.
-func Names() []string {
-	names := make([]string, len(catalogue))
-	for i, info := range catalogue {
-		names[i] = info.Name
-	}
-	return names
-}
