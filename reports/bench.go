@@ -13,15 +13,37 @@ import (
 	"github.com/syslet/syslet/lab/result"
 )
 
-// writeBench writes the Go benchmark format (golang.org/design/14313-benchmark-format):
+// BenchOptions say what the head of the format has beside the machine.
+type BenchOptions struct {
+	// Config are more configuration lines, name and value: with {"run", "base"} before
+	// one run and {"run", "new"} before another in one file, benchstat -col run
+	// compares the two.
+	Config [][2]string
+	// Omit are names of configuration lines that become comments. benchstat makes a
+	// table of its own of each configuration, and what two runs differ in on purpose
+	// would keep them apart.
+	Omit []string
+}
+
+// Bench writes the Go benchmark format (golang.org/design/14313-benchmark-format):
 // one line for each counted trial, so that benchstat sees rounds as samples.
 // The source is part of a cache metric's unit, because sources are different
 // quantities.
-func writeBench(to io.Writer, run *result.Run) error {
+func Bench(to io.Writer, run *result.Run, o BenchOptions) error {
 	w := bufio.NewWriter(to)
+	for _, c := range o.Config {
+		fmt.Fprintf(w, "%s: %s\n", c[0], oneLine(c[1]))
+	}
 	if env := run.Environment; env != nil {
-		for _, c := range [][2]string{{"goos", env.OS}, {"goarch", env.Arch}, {"cpu", env.CPUModel}, {"kernel", env.Kernel}, {"go", env.GoVersion}, {"commit", env.Commit}} {
-			if c[1] != "" {
+		if env.Commit != "" {
+			fmt.Fprintf(w, "# commit %s\n", oneLine(env.Commit))
+		}
+		for _, c := range [][2]string{{"goos", env.OS}, {"goarch", env.Arch}, {"cpu", env.CPUModel}, {"kernel", env.Kernel}, {"go", env.GoVersion}} {
+			switch {
+			case c[1] == "":
+			case slices.Contains(o.Omit, c[0]):
+				fmt.Fprintf(w, "# %s %s\n", c[0], oneLine(c[1]))
+			default:
 				fmt.Fprintf(w, "%s: %s\n", c[0], oneLine(c[1]))
 			}
 		}

@@ -48,7 +48,7 @@ func write(run *result.Run, dir string, formats ...plotFormat) error {
 	}{
 		{"summary.md", func(w io.Writer) error { return writeMarkdown(w, run, vs, found) }},
 		{"summary.csv", func(w io.Writer) error { return writeCSV(w, vs) }},
-		{"bench.txt", func(w io.Writer) error { return writeBench(w, run) }},
+		{"bench.txt", func(w io.Writer) error { return Bench(w, run, BenchOptions{}) }},
 		{"report.html", p.write},
 	} {
 		var out bytes.Buffer

@@ -15,7 +15,6 @@ import (
 
 	"github.com/syslet/syslet/lab"
 	"github.com/syslet/syslet/lab/claims"
-	"github.com/syslet/syslet/lab/compare"
 	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/reports"
@@ -212,36 +211,6 @@ func printClaims(run *result.Run) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, verdict, c.Text, why)
 	}
 	return w.Flush()
-}
-
-func newLabCompare() *cobra.Command {
-	return &cobra.Command{
-		Use: "compare BASE NEW", Short: "Compare two runs of the same machine; exit 3 if NEW is worse",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return usage("lab compare wants two folders, BASE and NEW")
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			base, err := result.Read(args[0])
-			if err != nil {
-				return err
-			}
-			now, err := result.Read(args[1])
-			if err != nil {
-				return err
-			}
-			changes, err := compare.Runs(base, now)
-			if err != nil {
-				return err
-			}
-			if compare.Print(os.Stdout, changes) {
-				return exitErr{exitRegression, errors.New("there are regressions")}
-			}
-			return nil
-		},
-	}
 }
 
 func newReport() *cobra.Command {

@@ -1,117 +1,275 @@
-// Package compare relates a run to an earlier one, cell by cell: the rounds of
-// one model at one level of one experiment against the same of the other run.
 package compare
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"io"
-	"maps"
-	"math"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/stats"
 )
 
-// Change is one metric of one cell in both runs.
-type Change struct {
-	Cell, Metric, Unit string
-	Base, New          stats.Summary
-	// Ratio relates New to Base.
-	Ratio stats.Comparison
-	// Worse: it differs, by more than the noise bound, in the bad direction.
-	Worse, Better bool
-}
-
-// compared are the metrics that decide.
-var compared = []string{
-	result.LatencyP50, result.LatencyP99, result.Throughput, result.SaturationThroughput,
+// Metrics are those that are compared unless others are asked for. Each one more
+// makes the family larger, and so every single finding harder.
+var Metrics = []string{
+	result.LatencyP50, result.LatencyP99, result.Throughput, result.SaturationThroughput, result.SLORate,
 	result.CPUPerOp, result.SyscallsPerOp, result.RSS,
 }
 
-// Noise is the relative change below which a difference is of no interest even
-// if it is there.
-const Noise = 0.05
-
-// Runs compares two runs. It refuses runs of different machines: their figures
-// say nothing about each other.
-func Runs(base, now *result.Run) ([]Change, error) {
-	if err := sameMachine(base.Environment, now.Environment); err != nil {
-		return nil, err
-	}
-	a, b := cells(base), cells(now)
-	var changes []Change
-	for _, key := range slices.Sorted(maps.Keys(a)) {
-		for _, name := range compared {
-			x, y := values(a[key], name), values(b[key], name)
-			if len(x) == 0 || len(y) == 0 {
-				continue
-			}
-			changes = append(changes, change(key, name, x, y))
-		}
-	}
-	return changes, nil
+// Options say what is compared, and how strictly.
+type Options struct {
+	// Metrics are names of package result; empty for Metrics.
+	Metrics []string
+	// Only are the experiments; empty for all.
+	Only []string
+	// Noise is the bound by metric; the zero value is the default.
+	Noise Noise
+	// Force compares even runs of different machines; the report then says so.
+	Force bool
 }
 
-func sameMachine(a, b *result.Environment) error {
-	if a == nil || b == nil {
-		return fmt.Errorf("compare: a run without environment.json cannot be compared: its machine is unknown")
+// ErrOptions is returned, wrapped, for a metric or experiment that neither run has.
+var ErrOptions = errors.New("neither run has it")
+
+// Verdict is what the report says of a change.
+type Verdict string
+
+const (
+	// Regression: significant after correction, beyond the noise bound, worse.
+	Regression Verdict = "regression"
+	// Improvement: the same, better.
+	Improvement Verdict = "improvement"
+	// Different: the same, of a metric of which neither way is better.
+	Different Verdict = "different"
+	// WithinNoise: significant after correction, but smaller than the bound.
+	WithinNoise Verdict = "within noise"
+	// NotShown: no difference was shown, which is not to say that there is none.
+	NotShown Verdict = "no difference shown"
+	// TooFew: rounds are so few, or comparisons so many, that no difference of
+	// whatever size could have been shown.
+	TooFew Verdict = "too few rounds"
+)
+
+// Change is one metric of one cell in both runs.
+type Change struct {
+	Metric, Label, Unit, Source string
+	Better                      result.Direction
+	Base, New                   stats.Summary
+	// Ratio relates New to Base; of values of which some are not positive there is
+	// none, and only Shift says how they differ.
+	Ratio stats.Comparison
+	Shift stats.Shift
+	// P is the test's, Corrected is Holm's of it over Report.Family.
+	P, Corrected float64
+	// Bound is the noise bound, as a share: 0.05. Measured is BASE's own part in it.
+	Bound, Measured float64
+	Verdict         Verdict
+
+	base, new []float64
+	family    int
+}
+
+// Cell is one model at one combination of levels in both runs.
+type Cell struct {
+	Experiment, Workload, Model string
+	Factors                     result.Factors
+	Base, New                   Tally
+	// Notes say what a reader should know of it: server flags that differ.
+	Notes   []string
+	Changes []Change
+}
+
+// Tally counts the trials of a cell. Valid and suspect ones are compared.
+type Tally struct {
+	Valid   int `json:"valid"`
+	Suspect int `json:"suspect"`
+	Invalid int `json:"invalid"`
+}
+
+// Counted is the number of trials that enter the comparison.
+func (t Tally) Counted() int { return t.Valid + t.Suspect }
+
+// Name is "game-mix threadlet conns=500".
+func (c *Cell) Name() string { return cellName(c.Experiment, c.Model, c.Factors) }
+
+// Left is a cell, or a metric of one, that was not compared.
+type Left struct {
+	Cell string `json:"cell"`
+	// Metric is empty if it is of the whole cell.
+	Metric string `json:"metric,omitempty"`
+	// In is "base", "new" or "both".
+	In  string `json:"in"`
+	Why string `json:"why"`
+}
+
+// Side describes one of the two runs.
+type Side struct {
+	Dir    string    `json:"dir,omitempty"`
+	Start  time.Time `json:"start,omitzero"`
+	Commit string    `json:"commit,omitempty"`
+	Trials Tally     `json:"trials"`
+}
+
+// Report is a whole comparison.
+type Report struct {
+	Base, New Side
+	// Forced is set if the machines differ and it was made all the same.
+	Forced   bool
+	Warnings []string
+	// Cells are those that both runs have, in order of experiment, levels, model.
+	Cells []Cell
+	// Left are what was not compared, and why.
+	Left []Left
+	// Family is the number of comparisons made: what P is corrected for.
+	Family int
+
+	differing []string
+}
+
+// Runs compares two runs. It refuses runs of different machines, unless forced.
+func Runs(base, now *result.Run, o Options) (*Report, error) {
+	r := &Report{Base: sideOf(base), New: sideOf(now)}
+	if err := r.machines(base.Environment, now.Environment, o.Force); err != nil {
+		return nil, err
 	}
-	if a.CPUModel != b.CPUModel || a.CPUCount != b.CPUCount || a.Kernel != b.Kernel {
-		return fmt.Errorf("compare: different machines: %s x%d, kernel %s against %s x%d, kernel %s",
-			a.CPUModel, a.CPUCount, a.Kernel, b.CPUModel, b.CPUCount, b.Kernel)
+	if err := o.check(base, now); err != nil {
+		return nil, err
+	}
+	r.Warnings = append(slices.Concat(r.Warnings, base.Warnings), now.Warnings...)
+	r.pairUp(gather(base, o.Only), gather(now, o.Only), o)
+	r.correct()
+	return r, nil
+}
+
+func (o *Options) check(runs ...*result.Run) error {
+	has := func(of func(*result.Trial) bool) bool {
+		return slices.ContainsFunc(runs, func(r *result.Run) bool {
+			return slices.ContainsFunc(r.Trials, func(t result.Trial) bool { return of(&t) })
+		})
+	}
+	for _, name := range o.Metrics {
+		if !has(func(t *result.Trial) bool { _, ok := t.Metrics[name]; return ok }) {
+			return fmt.Errorf("compare: metric %q (--metrics): %w", name, ErrOptions)
+		}
+	}
+	for _, name := range o.Only {
+		if !has(func(t *result.Trial) bool { return t.Experiment == name }) {
+			return fmt.Errorf("compare: experiment %q (--only): %w", name, ErrOptions)
+		}
 	}
 	return nil
 }
 
-func cells(r *result.Run) map[string][]*result.Trial {
-	m := map[string][]*result.Trial{}
+func sideOf(r *result.Run) Side {
+	s := Side{Dir: r.Dir}
+	if r.Environment != nil {
+		s.Start, s.Commit = r.Environment.Start, r.Environment.Commit
+	}
 	for i := range r.Trials {
-		t := &r.Trials[i]
-		if t.Counted() {
-			key := strings.TrimSpace(t.Experiment + " " + t.Model + " " + t.Factors.String())
-			m[key] = append(m[key], t)
-		}
+		s.Trials.add(&r.Trials[i])
 	}
-	return m
+	return s
 }
 
-func values(ts []*result.Trial, name string) (v []float64) {
-	for _, t := range ts {
-		if x, ok := t.Value(name); ok {
-			v = append(v, x)
-		}
+func (t *Tally) add(trial *result.Trial) {
+	switch trial.Verdict {
+	case result.Valid:
+		t.Valid++
+	case result.Suspect:
+		t.Suspect++
+	default:
+		t.Invalid++
 	}
-	return v
 }
 
-func change(cell, name string, x, y []float64) Change {
-	info := result.Describe(name)
-	c := Change{Cell: cell, Metric: name, Unit: info.Unit,
-		Base: stats.Summarize(x), New: stats.Summarize(y), Ratio: stats.Compare(y, x)}
-	if c.Ratio.Differs() && math.Abs(c.Ratio.Ratio-1) > Noise {
-		c.Worse = c.Ratio.Ratio > 1 == (info.Better == result.Lower)
-		c.Better = !c.Worse
+// correct applies Holm's method to the family and judges each change by it.
+func (r *Report) correct() {
+	var p []float64
+	r.each(func(_ *Cell, c *Change) { p = append(p, c.P) })
+	r.Family = len(p)
+	corrected := stats.Holm(p)
+	i := 0
+	r.each(func(_ *Cell, c *Change) {
+		c.Corrected, c.family = corrected[i], r.Family
+		c.Verdict = c.judge()
+		i++
+	})
+}
+
+func (r *Report) each(do func(*Cell, *Change)) {
+	for i := range r.Cells {
+		for j := range r.Cells[i].Changes {
+			do(&r.Cells[i], &r.Cells[i].Changes[j])
+		}
 	}
+}
+
+// Count is the number of changes with a verdict.
+func (r *Report) Count(v Verdict) int {
+	n := 0
+	r.each(func(_ *Cell, c *Change) {
+		if c.Verdict == v {
+			n++
+		}
+	})
+	return n
+}
+
+// newChange relates the rounds of a metric; both have at least one.
+func newChange(s series, base, now []float64, n Noise) Change {
+	info := result.Describe(s.metric)
+	c := Change{Metric: s.metric, Label: info.Label, Unit: s.unit, Source: s.source, Better: info.Better,
+		Base: stats.Summarize(base), New: stats.Summarize(now), Ratio: stats.Compare(now, base), Shift: stats.ShiftOf(now, base),
+		Measured: ownNoise(base), base: base, new: now}
+	c.P, c.Bound = c.Ratio.P, max(n.Of(s.metric), c.Measured)
 	return c
 }
 
-// Print writes the changes as a table and reports whether any is a regression.
-func Print(w io.Writer, changes []Change) (regression bool) {
-	fmt.Fprintf(w, "%-62s %-22s %12s %12s %8s  %s\n", "cell", "metric", "base", "new", "ratio", "verdict")
-	for _, c := range changes {
-		verdict := "no difference shown"
-		switch {
-		case c.Worse:
-			verdict, regression = "WORSE", true
-		case c.Better:
-			verdict = "better"
-		case !c.Ratio.Enough():
-			verdict = "too few rounds to tell"
-		}
-		fmt.Fprintf(w, "%-62s %-22s %12.4g %12.4g %8.3f  %s [%.3f, %.3f], p=%.3g\n", c.Cell, c.Metric, c.Base.Median, c.New.Median,
-			c.Ratio.Ratio, verdict, c.Ratio.Lo, c.Ratio.Hi, c.Ratio.P)
+func (c *Change) judge() Verdict {
+	significant := c.Corrected < 1-stats.Confidence
+	up, beyond := c.beyond()
+	switch {
+	case !significant && leastP(c.Base.N, c.New.N)*float64(c.family) >= 1-stats.Confidence:
+		return TooFew
+	case !significant || !c.excludesNone():
+		return NotShown
+	case !beyond:
+		return WithinNoise
+	case c.Better == result.Neither:
+		return Different
+	case up == (c.Better == result.Lower):
+		return Regression
 	}
-	return regression
+	return Improvement
+}
+
+// hasRatio reports whether the change can be told as a ratio.
+func (c *Change) hasRatio() bool { return c.Ratio.Ratio == c.Ratio.Ratio }
+
+// excludesNone reports whether the interval of the change excludes no change.
+func (c *Change) excludesNone() bool {
+	if c.hasRatio() {
+		return c.Ratio.Lo > 1 || c.Ratio.Hi < 1
+	}
+	return c.Shift.Lo > 0 || c.Shift.Hi < 0
+}
+
+// beyond reports the direction of the change and whether it exceeds the bound. From
+// a base of 0 any change is beyond it.
+func (c *Change) beyond() (up, beyond bool) {
+	if c.hasRatio() {
+		return c.Ratio.Ratio > 1, apart(c.Ratio.Ratio) > c.Bound
+	}
+	by, of := c.Shift.By, max(c.Base.Median, -c.Base.Median)
+	return by > 0, max(by, -by) > c.Bound*of
+}
+
+// apart is by how much a ratio is off 1, the same for a ratio and its reciprocal.
+func apart(ratio float64) float64 { return max(ratio, 1/ratio) - 1 }
+
+// compareCells orders cells: experiment, levels, model.
+func compareCells(a, b *Cell) int {
+	return cmp.Or(cmp.Compare(a.Experiment, b.Experiment), cmp.Compare(a.Workload, b.Workload), compareFactors(a.Factors, b.Factors), cmp.Compare(a.Model, b.Model))
 }
