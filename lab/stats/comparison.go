@@ -1,10 +1,9 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"slices"
-
-	"golang.org/x/perf/benchmath"
 )
 
 // Comparison is how the rounds of one model, a, relate to those of another, b.
@@ -20,30 +19,35 @@ type Comparison struct {
 	// most that these can give (0.9 for three against three).
 	Reached float64
 	// P is the Mann-Whitney U test's: the probability of a difference like this
-	// if there were none.
+	// if there were none. Of several tests see Family.
 	P float64
-	// Warnings are benchmath's: too few samples, all values equal.
+	// Delta is Cliff's: the share of pairs of rounds in which a is above b, less that
+	// in which it is below. In [-1, 1]; NaN without rounds. See Effect.
+	Delta float64
+	// Warnings: too few rounds to show anything, all values equal.
 	Warnings []string
 }
 
 // Compare relates a to b. Both need at least one value, all finite.
 func Compare(a, b []float64) Comparison {
-	c := Comparison{NA: len(a), NB: len(b), Ratio: math.NaN(), Lo: math.NaN(), Hi: math.NaN(), P: 1}
+	c := Comparison{NA: len(a), NB: len(b), Ratio: math.NaN(), Lo: math.NaN(), Hi: math.NaN(), P: 1, Delta: math.NaN()}
 	if len(a) == 0 || len(b) == 0 {
 		c.Warnings = []string{"nothing to compare: no round"}
 		return c
 	}
-	sa, sb := newSample(a), newSample(b)
-	test := benchmath.AssumeNothing.Compare(sa, sb)
-	c.P = test.P
-	for _, w := range test.Warnings {
-		c.Warnings = append(c.Warnings, w.Error())
+	u, p := mannWhitney(a, b)
+	c.P, c.Delta = p, 2*u/float64(len(a)*len(b))-1
+	if least := leastP(len(a), len(b)); least > Alpha && p > Alpha {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d rounds against %d can show no difference: p is %.2g at least", len(a), len(b), least))
 	}
-	if sa.Values[0] <= 0 || sb.Values[0] <= 0 {
+	if all := slices.Concat(a, b); slices.Min(all) == slices.Max(all) {
+		c.Warnings = append(c.Warnings, "all values are equal")
+	}
+	if slices.Min(a) <= 0 || slices.Min(b) <= 0 {
 		return c
 	}
 	c.Ratio = Summarize(a).Median / Summarize(b).Median
-	lo, hi, reached := ratioInterval(sa.Values, sb.Values)
+	lo, hi, reached := ratioInterval(a, b)
 	if math.IsInf(c.Ratio, 0) || math.IsInf(hi, 0) || lo == 0 {
 		c.Ratio = math.NaN() // beyond what a float64 holds: no ratio either
 		return c
@@ -61,7 +65,7 @@ func (c Comparison) Enough() bool { return c.Reached >= Confidence }
 // Differs reports whether a and b differ at Confidence: the test rejects
 // equality and the interval of the ratio excludes 1.
 func (c Comparison) Differs() bool {
-	return c.P < 1-Confidence && c.Enough() && (c.Lo > 1 || c.Hi < 1)
+	return c.P <= Alpha && c.Enough() && (c.Lo > 1 || c.Hi < 1)
 }
 
 // ratioInterval inverts the Mann-Whitney test: the k-th smallest and k-th largest

@@ -1,23 +1,22 @@
 // Package stats condenses the rounds of a run: a median with its confidence
-// interval, and whether two models differ.
+// interval, whether two models differ and how much, whether that survives the number
+// of questions asked, and when rounds are enough.
 //
-// It is a thin layer over golang.org/x/perf/benchmath, with its assumption of
-// nothing: medians, order-statistic intervals and the Mann-Whitney U test, so no
-// figure here depends on a distribution's shape. The samples are rounds (one
-// value a trial), never requests: requests of one trial share its machine, its
-// minute and its memory layout, and thousands of them are still one sample.
+// Nothing here depends on a distribution's shape: medians, order-statistic intervals,
+// the Mann-Whitney U test (exact, ties included), Holm's correction, and the bootstrap
+// where these do not serve. The samples are rounds (one value a trial), never requests:
+// requests of one trial share its machine, its minute and its memory layout, and
+// thousands of them are still one sample. Within a trial there is a series of slices:
+// Trend, Autocorrelation and Steady say whether it was at rest.
 //
-// Every function is pure and leaves its arguments alone (benchmath.NewSample
-// sorts in place, so values are copied here first). All may be called from any
-// goroutine.
+// Every function is pure and leaves its arguments alone, the bootstrap included: it
+// draws with a fixed seed. All may be called from any goroutine.
 package stats
 
 import (
 	"fmt"
 	"math"
 	"slices"
-
-	"golang.org/x/perf/benchmath"
 )
 
 // Confidence is the level that intervals aim at.
@@ -44,18 +43,36 @@ func Summarize(values []float64) Summary {
 	if n == 0 {
 		return Summary{}
 	}
-	sample := newSample(values)
+	sorted := slices.Sorted(slices.Values(values))
 	if n == 1 {
-		return Summary{N: 1, Median: values[0], Lo: values[0], Hi: values[0]}
+		return Summary{N: 1, Median: sorted[0], Lo: sorted[0], Hi: sorted[0]}
 	}
-	want := Confidence
-	if reachable := 1 - math.Ldexp(1, 1-n); reachable < want {
-		// benchmath answers a level it cannot reach with an infinite interval.
-		// The range of the sample is an interval too, of a lower level: ask for that.
-		want = reachable - 1e-9
+	k, reached := medianOrder(n)
+	return Summary{N: n, Median: median(sorted), Lo: sorted[k-1], Hi: sorted[n-k], Reached: reached}
+}
+
+// medianOrder is the largest k for which the k-th smallest and k-th largest of n
+// rounds hold the median between them with Confidence, or 1 if none does, and the
+// level reached: the number of rounds below the median is binomial (David and
+// Nagaraja, Order Statistics, section 7.1). Both ends are equally sure, so that the
+// interval of what is turned around is the interval turned around.
+func medianOrder(n int) (k int, reached float64) {
+	logAll, _ := math.Lgamma(float64(n + 1))
+	beyond := 0.0 // the chance of fewer than k rounds on one side
+	for k = 1; k <= (n+1)/2; k++ {
+		below, _ := math.Lgamma(float64(k))
+		above, _ := math.Lgamma(float64(n - k + 2))
+		beyond += math.Exp(logAll - below - above - float64(n)*math.Ln2)
+		level := 1 - 2*beyond
+		if level < Confidence {
+			if k == 1 {
+				return 1, level
+			}
+			return k - 1, reached
+		}
+		reached = level
 	}
-	s := benchmath.AssumeNothing.Summary(sample, want)
-	return Summary{N: n, Median: s.Center, Lo: s.Lo, Hi: s.Hi, Reached: s.Confidence}
+	return k - 1, reached
 }
 
 // HasInterval reports whether there are enough rounds for any interval.
@@ -82,9 +99,4 @@ func (s Summary) Level() string {
 func Percent(p float64) string {
 	tenths := math.Floor(p*1000+1e-6) / 10
 	return fmt.Sprintf("%g %%", tenths)
-}
-
-func newSample(values []float64) *benchmath.Sample {
-	thresholds := benchmath.DefaultThresholds
-	return benchmath.NewSample(slices.Clone(values), &thresholds)
 }
