@@ -31,18 +31,66 @@ type Planned struct {
 	Question   string   `json:"question,omitempty"`
 	Models     []string `json:"models"`
 	Rounds     int      `json:"rounds"`
-	// Trials is the number of lines in trials.jsonl when all is done.
+	// Trials is the number of lines in trials.jsonl when all is done; those that are
+	// left out no longer count.
 	Trials int `json:"trials"`
+	// TrialS is about how long one of them takes in all, as it was planned, in seconds.
+	TrialS float64 `json:"trial_s,omitempty"`
+	// Stopped says why the experiment ended before its last round; empty if it did
+	// not. Then LastRound is the last one that was run and LeftOut the number of trials
+	// of those after it. Only whole rounds are left out.
+	Stopped   string `json:"stopped,omitempty"`
+	LastRound int    `json:"last_round,omitempty"`
+	LeftOut   int    `json:"left_out,omitempty"`
 }
+
+// Stopping is what may end a run, or an experiment of it, before its last round.
+type Stopping struct {
+	// Precision, if above 0, is the half-width of the 95 % interval of the median,
+	// relative to the median (0.02: 2 %), at which a cell is known well enough, and Of
+	// the metrics that must be known so. An experiment stops when all its cells are.
+	Precision float64  `json:"precision,omitempty"`
+	Of        []string `json:"precision_of,omitempty"`
+	// BudgetS, if above 0, is the time for all sittings together, in seconds. A round
+	// that would take longer is not begun.
+	BudgetS float64 `json:"budget_s,omitempty"`
+}
+
+// Sitting is a stretch of time in which a run went on: a run that was interrupted
+// and resumed has several.
+type Sitting struct {
+	Start time.Time `json:"start"`
+	// End is zero while the sitting goes on, and if it was killed and the run not
+	// resumed yet. Of one that was killed it is when its last trial was written.
+	End time.Time `json:"end,omitzero"`
+	// Trials were finished in it.
+	Trials int `json:"trials"`
+	// Ended says how: SittingFinished, SittingInterrupted, SittingKilled, or the
+	// error that ended it.
+	Ended string `json:"ended,omitempty"`
+}
+
+// How a sitting can end.
+const (
+	SittingFinished    = "finished"
+	SittingInterrupted = "interrupted"
+	SittingKilled      = "killed"
+)
 
 // Environment is environment.json: the machine and the plan of a run. What is
 // not known is left empty and shown as "unknown".
 type Environment struct {
 	// Schema is set by Writer.WriteEnvironment.
-	Schema  int       `json:"schema"`
-	Version string    `json:"version,omitempty"`
-	Commit  string    `json:"commit,omitempty"`
-	Start   time.Time `json:"start"`
+	Schema  int    `json:"schema"`
+	Version string `json:"version,omitempty"`
+	// Commit is what the program was built from, as far as the build knows; "+" at its
+	// end says that the tree had changes.
+	Commit string `json:"commit,omitempty"`
+	// BinarySHA256 is of the program's file, in hexadecimal: two builds of one commit
+	// may differ.
+	BinarySHA256 string `json:"binary_sha256,omitempty"`
+	// Start is that of the first sitting.
+	Start time.Time `json:"start"`
 	// CommandLine runs the same again: argv, with the seed spelled out.
 	CommandLine []string `json:"command_line"`
 	Seed        uint64   `json:"seed"`
@@ -79,6 +127,9 @@ type Environment struct {
 	LoadCapacity []LoadCapacity `json:"load_capacity,omitempty"`
 
 	Plan     []Planned `json:"plan,omitempty"`
+	Stopping *Stopping `json:"stopping,omitempty"`
+	// Sittings are in order of time; runs of schema 1 have none.
+	Sittings []Sitting `json:"sittings,omitempty"`
 	Refused  []Refusal `json:"refused,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
 }

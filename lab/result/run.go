@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Run is a run's folder, read.
@@ -16,9 +17,11 @@ type Run struct {
 	Dir string
 	// Environment is nil if the folder has none.
 	Environment *Environment
-	// Trials are in the order in which they finished.
+	// Trials are in the order in which they finished, each ID once.
 	Trials []Trial
-	// Warnings say what was wrong with the folder and could be lived with.
+	// Warnings say what was wrong with the folder and could be lived with, and what
+	// a reader should know of how the run went: that it was interrupted, or stopped
+	// before its last round.
 	Warnings []string
 }
 
@@ -26,9 +29,10 @@ type Run struct {
 // version does not know.
 var ErrSchema = errors.New("unknown schema")
 
-// Read reads a run's folder. A torn last line (the run was interrupted while
-// writing it) and a missing environment.json become warnings; any other line
-// that is not a whole trial of this Schema is an error that names file and line.
+// Read reads a run's folder, of this schema or an older one. A torn last line (the
+// run was interrupted while writing it), a trial that is there twice and a missing
+// environment.json become warnings; any other line that is not a whole trial is an
+// error that names file and line.
 func Read(dir string) (*Run, error) {
 	run := &Run{Dir: dir}
 	path := filepath.Join(dir, TrialsFile)
@@ -37,90 +41,124 @@ func Read(dir string) (*Run, error) {
 		return nil, fmt.Errorf("read run: %w", err)
 	}
 	defer file.Close()
-	if run.Trials, run.Warnings, err = readTrials(file, path); err != nil {
+	read, err := readTrials(file, path)
+	if err != nil {
 		return nil, err
 	}
+	run.Trials, run.Warnings = read.trials, read.warnings
 	if len(run.Trials) == 0 {
 		run.Warnings = append(run.Warnings, path+": no finished trial")
 	}
-	if err := run.readEnvironment(); err != nil {
+	if run.Environment, err = ReadEnvironment(dir); errors.Is(err, os.ErrNotExist) {
+		run.Warnings = append(run.Warnings, filepath.Join(dir, EnvironmentFile)+": missing; the machine of this run is unknown")
+		return run, nil
+	}
+	if err != nil {
 		return nil, err
 	}
+	run.Warnings = append(run.Warnings, run.Environment.history(len(run.Trials))...)
 	return run, nil
 }
 
-func (r *Run) readEnvironment() error {
-	path := filepath.Join(r.Dir, EnvironmentFile)
+// ReadEnvironment reads the environment.json of a run's folder. The error wraps
+// os.ErrNotExist if there is none.
+func ReadEnvironment(dir string) (*Environment, error) {
+	path := filepath.Join(dir, EnvironmentFile)
 	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		r.Warnings = append(r.Warnings, path+": missing; the machine of this run is unknown")
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("read run: %w", err)
+		return nil, fmt.Errorf("read run: %w", err)
 	}
-	if err := checkSchema(data); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if err := CheckSchema(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var env Environment
 	if err := json.Unmarshal(data, &env); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r.Environment = &env
-	return nil
+	env.Schema = Schema // nothing in it changed its meaning since schema 1
+	return &env, nil
+}
+
+// lines is what was read of a trials.jsonl.
+type lines struct {
+	trials   []Trial
+	warnings []string
+	// size is the end of the last whole line, its newline included if it has one.
+	size int64
+	// torn: behind size there is a part of a line. unended: the last line is whole
+	// but for its newline.
+	torn, unended bool
 }
 
 // readTrials reads lines until the end; name is for messages.
-func readTrials(from io.Reader, name string) (trials []Trial, warnings []string, err error) {
+func readTrials(from io.Reader, name string) (read lines, err error) {
 	in := bufio.NewReaderSize(from, 1<<16)
+	first := map[string]int{} // ID to number of its line
 	for number := 1; ; number++ {
 		line, readErr := in.ReadBytes('\n')
 		if readErr != nil && readErr != io.EOF {
-			return nil, nil, fmt.Errorf("%s:%d: %w", name, number, readErr)
+			return read, fmt.Errorf("%s:%d: %w", name, number, readErr)
 		}
 		atEnd := readErr == io.EOF
-		if text := bytes.TrimSpace(line); len(text) > 0 {
-			trial, err := decodeTrial(text)
-			switch {
-			case err == nil:
-				trials = append(trials, trial)
-			case atEnd && !json.Valid(text):
-				warnings = append(warnings, fmt.Sprintf("%s:%d: torn last line ignored: the run was interrupted while writing it", name, number))
-			default:
-				return nil, nil, fmt.Errorf("%s:%d: %w", name, number, err)
+		text := bytes.TrimSpace(line)
+		trial, err := decodeTrial(text)
+		switch {
+		case len(text) == 0 && !atEnd:
+			read.size += int64(len(line))
+		case len(text) == 0:
+			read.torn = len(line) > 0
+		case err == nil:
+			read.size, read.unended = read.size+int64(len(line)), atEnd
+			if first[trial.ID] > 0 {
+				read.warnings = append(read.warnings, fmt.Sprintf("%s:%d: trial %q is in line %d already: only the first counts", name, number, trial.ID, first[trial.ID]))
+				break
 			}
+			first[trial.ID] = number
+			read.trials = append(read.trials, trial)
+		case atEnd && !json.Valid(text):
+			read.torn = true
+			read.warnings = append(read.warnings, fmt.Sprintf("%s:%d: torn last line ignored: the run was interrupted while writing it", name, number))
+		default:
+			return read, fmt.Errorf("%s:%d: %w", name, number, err)
 		}
 		if atEnd {
-			return trials, warnings, nil
+			return read, nil
 		}
 	}
 }
 
 func decodeTrial(text []byte) (Trial, error) {
 	var t Trial
-	if err := checkSchema(text); err != nil {
+	if err := CheckSchema(text); err != nil {
 		return t, err
 	}
 	if err := json.Unmarshal(text, &t); err != nil {
 		return t, err
 	}
+	t.upgrade()
 	return t, t.Check()
 }
 
-// checkSchema looks at the schema alone, so that a later version's file is
-// refused for that and not for some field that changed its type.
-func checkSchema(text []byte) error {
+// CheckSchema looks at the schema of a JSON object alone, so that a later version's
+// file is refused for that and not for some field that changed its type. The error
+// wraps ErrSchema if there is none that this version reads.
+func CheckSchema(text []byte) error {
 	var head struct {
 		Schema *json.RawMessage `json:"schema"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
 		return err
 	}
+	reads := fmt.Sprintf("this version reads %d to %d", SchemaOldest, Schema)
 	if head.Schema == nil {
-		return fmt.Errorf("%w: there is none, this version reads %d", ErrSchema, Schema)
+		return fmt.Errorf("%w: there is none, %s", ErrSchema, reads)
 	}
-	if got := string(*head.Schema); got != fmt.Sprint(Schema) {
-		return fmt.Errorf("%w: %s, this version reads %d", ErrSchema, got, Schema)
+	got, err := strconv.Atoi(string(*head.Schema))
+	switch {
+	case err != nil || got < SchemaOldest:
+		return fmt.Errorf("%w: %s, %s", ErrSchema, *head.Schema, reads)
+	case got > Schema:
+		return fmt.Errorf("%w: %d, %s: a later version of syslet wrote it, read it with that one", ErrSchema, got, reads)
 	}
 	return nil
 }

@@ -43,7 +43,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, run.Warnings)
 	want := sample(2)
-	want.Schema = Schema
+	want.upgrade()
+	require.Equal(t, "game-mix/2/threadlet rate=5000", want.ID)
 	require.Len(t, run.Trials, 2)
 	require.Equal(t, want, run.Trials[1])
 	env.Schema = Schema
@@ -87,6 +88,7 @@ func TestAppendRefusesWhatReadWouldRefuse(t *testing.T) {
 		"verdict":    func(t *Trial) { t.Verdict = "fine" },
 		"reasons":    func(t *Trial) { t.Verdict, t.Reasons = Invalid, nil },
 		"duration_s": func(t *Trial) { t.DurationS = math.NaN() },
+		"elapsed_s":  func(t *Trial) { t.ElapsedS = math.Inf(1) },
 		"latency_p99": func(t *Trial) {
 			t.Metrics = map[string]Metric{LatencyP99: Of(math.Inf(1), "us", SourceLoad)}
 		},
@@ -102,41 +104,52 @@ func TestAppendRefusesWhatReadWouldRefuse(t *testing.T) {
 	require.Empty(t, data)
 }
 
-func TestReadTornAndBrokenFiles(t *testing.T) {
-	trial := sample(1)
-	trial.Schema = Schema
+func lineOf(t testing.TB, trial Trial) string {
+	t.Helper()
+	trial.upgrade()
 	line, err := encodeLine(&trial)
 	require.NoError(t, err)
-	whole := string(line)
+	return string(line)
+}
+
+func TestReadTornAndBrokenFiles(t *testing.T) {
+	whole, second := lineOf(t, sample(1)), lineOf(t, sample(2))
+	later := func(schema string) string { return strings.Replace(second, `"schema":2`, `"schema":`+schema, 1) }
 	for _, c := range []struct {
 		name, file string
 		trials     int
 		warning    string
 		err        string
 	}{
-		{"whole", whole + whole, 2, "", ""},
-		{"torn in the middle of the last line", whole + whole[:len(whole)/2], 1, "f:2: torn last line", ""},
-		{"torn just before the newline", whole + strings.TrimSuffix(whole, "\n"), 2, "", ""},
+		{"whole", whole + second, 2, "", ""},
+		{"torn in the middle of the last line", whole + second[:len(second)/2], 1, "f:2: torn last line", ""},
+		{"torn just before the newline", whole + strings.TrimSuffix(second, "\n"), 2, "", ""},
+		{"a tail of zeros", whole + strings.Repeat("\x00", 100), 1, "f:2: torn last line", ""},
 		{"empty", "", 0, "", ""},
+		{"a trial twice", whole + second + whole, 2, `f:3: trial "game-mix/1/threadlet rate=5000" is in line 1 already`, ""},
+		{"a trial twice, once of schema 1", strings.Replace(strings.Replace(whole, `"id":"game-mix/1/threadlet rate=5000",`, "", 1), `"schema":2`, `"schema":1`, 1) + whole,
+			1, "f:2: trial", ""},
 		{"broken line that is not the last", whole[:40] + "\n" + whole, 0, "", "f:1: "},
 		{"broken last line with a newline", whole + whole[:40] + "\n", 0, "", "f:2: "},
-		{"newer schema", whole + strings.Replace(whole, `"schema":1`, `"schema":2`, 1), 0, "", "f:2: unknown schema: 2, this version reads 1"},
-		{"schema of another kind", strings.Replace(whole, `"schema":1`, `"schema":"x/1"`, 1), 0, "", `f:1: unknown schema: "x/1"`},
+		{"newer schema", whole + later("3"), 0, "", "f:2: unknown schema: 3, this version reads 1 to 2: a later version of syslet wrote it"},
+		{"newer schema without newline", whole + strings.TrimSpace(later("3")), 0, "", "f:2: unknown schema: 3"},
+		{"schema 0", later("0"), 0, "", "f:1: unknown schema: 0, this version reads 1 to 2"},
+		{"schema of another kind", later(`"x/1"`), 0, "", `f:1: unknown schema: "x/1"`},
 		{"no schema", "{}\n", 0, "", "f:1: unknown schema: there is none"},
 		{"whole but unfit last line without newline", whole + `{"schema":1}`, 0, "", "f:2: trial has no experiment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			trials, warnings, err := readTrials(strings.NewReader(c.file), "f")
+			read, err := readTrials(strings.NewReader(c.file), "f")
 			if c.err != "" {
 				require.ErrorContains(t, err, c.err)
 				return
 			}
 			require.NoError(t, err)
-			require.Len(t, trials, c.trials)
+			require.Len(t, read.trials, c.trials)
 			if c.warning == "" {
-				require.Empty(t, warnings)
+				require.Empty(t, read.warnings)
 			} else {
-				require.Contains(t, strings.Join(warnings, ";"), c.warning)
+				require.Contains(t, strings.Join(read.warnings, ";"), c.warning)
 			}
 		})
 	}
@@ -172,31 +185,125 @@ func TestFactorLevelsAreText(t *testing.T) {
 }
 
 // FuzzReadTrials: whatever is in the file, reading does not panic, and every
-// trial it yields can be written and comes back the same.
+// trial it yields can be written and comes back the same; reopening the file leaves
+// one that is read without a warning, and can be appended to.
 func FuzzReadTrials(f *testing.F) {
-	trial := sample(1)
-	trial.Schema = Schema
-	line, err := encodeLine(&trial)
-	require.NoError(f, err)
-	f.Add(line)
-	f.Add(append(bytes.Clone(line), line[:100]...))
+	line := lineOf(f, sample(1))
+	f.Add([]byte(line))
+	f.Add([]byte(line + line[:100]))
+	f.Add([]byte(line + line))
+	f.Add([]byte(strings.TrimSpace(line)))
 	f.Add([]byte("{}\n"))
 	f.Add([]byte(`{"schema":1,"factors":{"a":-0}}`))
+	golden, err := os.ReadFile(filepath.Join("testdata", "schema1", TrialsFile))
+	require.NoError(f, err)
+	f.Add(golden)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		trials, _, err := readTrials(bytes.NewReader(data), "fuzz")
+		read, err := readTrials(bytes.NewReader(data), "fuzz")
 		if err != nil {
 			return
 		}
-		for i := range trials {
-			line, err := encodeLine(&trials[i])
+		for i := range read.trials {
+			line, err := encodeLine(&read.trials[i])
 			require.NoError(t, err)
-			again, warnings, err := readTrials(bytes.NewReader(line), "again")
+			again, err := readTrials(bytes.NewReader(line), "again")
 			require.NoError(t, err)
-			require.Empty(t, warnings)
-			require.Len(t, again, 1)
-			second, err := encodeLine(&again[0])
+			require.Empty(t, again.warnings)
+			require.Len(t, again.trials, 1)
+			second, err := encodeLine(&again.trials[0])
 			require.NoError(t, err)
 			require.Equal(t, string(line), string(second))
 		}
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, TrialsFile), data, 0o644))
+		reopened(t, dir, read.trials)
 	})
+}
+
+// reopened appends one more trial to a file, and reads what was there and that one.
+func reopened(t *testing.T, dir string, want []Trial) {
+	t.Helper()
+	w, trials, _, err := Reopen(dir)
+	require.NoError(t, err)
+	require.Equal(t, len(want), len(trials))
+	one := sample(1)
+	one.Experiment = "appended"
+	require.NoError(t, w.Append(one))
+	require.NoError(t, w.Close())
+	run, err := Read(dir)
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(run.Warnings, ";"), "torn last line")
+	require.Len(t, run.Trials, len(want)+1)
+}
+
+func TestReopenMendsTheEnd(t *testing.T) {
+	whole, second := lineOf(t, sample(1)), lineOf(t, sample(2))
+	for name, c := range map[string]struct {
+		file, after, warning string
+		trials               int
+	}{
+		"whole":                  {whole + second, whole + second, "", 2},
+		"torn":                   {whole + second[:77], whole, "torn last line was cut off", 1},
+		"torn in the first byte": {whole + "{", whole, "torn last line was cut off", 1},
+		"only a newline missing": {whole + strings.TrimSpace(second), whole + second, "", 2},
+		"nothing but a part":     {whole[:10], "", "torn last line was cut off", 0},
+		"empty":                  {"", "", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, TrialsFile)
+			require.NoError(t, os.WriteFile(path, []byte(c.file), 0o644))
+			w, trials, warnings, err := Reopen(dir)
+			require.NoError(t, err)
+			require.Len(t, trials, c.trials)
+			require.Contains(t, strings.Join(warnings, ";"), c.warning)
+			require.Equal(t, c.warning == "", len(warnings) == 0)
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, c.after, string(after))
+			require.NoError(t, w.Close())
+			reopened(t, dir, trials)
+		})
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, TrialsFile), []byte("broken\n"+whole), 0o644))
+	_, _, _, err := Reopen(dir)
+	require.ErrorContains(t, err, TrialsFile+":1: ")
+}
+
+// TestSchema1: testdata/schema1 was written by the last version that wrote schema 1.
+func TestSchema1(t *testing.T) {
+	run, err := Read(filepath.Join("testdata", "schema1"))
+	require.NoError(t, err)
+	require.Empty(t, run.Warnings)
+	require.Len(t, run.Trials, 4)
+	seen := map[string]bool{}
+	for i := range run.Trials {
+		trial := &run.Trials[i]
+		seen[trial.ID] = true
+		require.Equal(t, Schema, trial.Schema)
+		require.Empty(t, trial.Series)
+		require.Equal(t, uint64(12), trial.Seed)
+		_, ok := trial.Value(LatencyP50)
+		require.True(t, ok)
+	}
+	require.Contains(t, seen, "blocking-curve/1/goroutine blocking_share=100 conns=64 rate=6000")
+	require.Len(t, seen, 4)
+	require.Equal(t, 4, run.Environment.PlannedTrials())
+	require.Equal(t, Schema, run.Environment.Schema)
+	require.Equal(t, "AMD EPYC", run.Environment.CPUModel)
+}
+
+func TestHistory(t *testing.T) {
+	at := func(s int) time.Time { return time.Date(2026, 1, 2, 3, 4, s, 0, time.UTC) }
+	env := Environment{Plan: []Planned{{Experiment: "e", Trials: 4}},
+		Sittings: []Sitting{{Start: at(0), End: at(5), Trials: 2, Ended: SittingKilled}, {Start: at(12), End: at(20), Trials: 2, Ended: SittingFinished}}}
+	require.Equal(t, []string{"the run was interrupted and resumed: 2 sittings from 2026-01-02 03:04:00 on, with 7s between them; rounds of different sittings are further apart than others"},
+		env.history(4))
+	env.Sittings = env.Sittings[:1]
+	require.Equal(t, []string{"the run is not finished (killed): 2 of 4 trials are there; syslet lab resume goes on with it"}, env.history(2))
+	env.Sittings[0].Ended = SittingFinished
+	require.Empty(t, env.history(4))
+	env.Plan[0].Stopped, env.Plan[0].LastRound, env.Plan[0].LeftOut = "known well enough", 6, 8
+	require.Equal(t, []string{"e stopped early: known well enough; its last round is 6, and 8 planned trials were left out"}, env.history(4))
 }

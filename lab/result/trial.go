@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// Schema is the version that this package writes and the only one it reads.
-const Schema = 1
+// Schema is the version that this package writes, SchemaOldest the oldest that it
+// reads; the package comment says what changed between them.
+const (
+	Schema       = 2
+	SchemaOldest = 1
+)
 
 // Verdict is what the validity checks say of a trial.
 type Verdict string
@@ -94,9 +98,11 @@ func (f Factors) String() string {
 // Trial is one measured run of one model on one workload: a line of
 // trials.jsonl.
 type Trial struct {
-	// Schema is set by Writer.Append.
+	// Schema is set by Writer.Append, and by reading: whatever a file had, what was
+	// read is a Trial of the current schema.
 	Schema int `json:"schema"`
-	// ID tells the trial from all others of its run: see TrialID.
+	// ID tells the trial from all others of its run: see TrialID, which Append and
+	// reading put here if there is none.
 	ID         string `json:"id"`
 	Experiment string `json:"experiment"`
 	Workload   string `json:"workload"`
@@ -109,7 +115,10 @@ type Trial struct {
 	Start time.Time `json:"start"`
 	// DurationS is the length of the measured part, in seconds.
 	DurationS float64 `json:"duration_s"`
-	Verdict   Verdict `json:"verdict"`
+	// ElapsedS is what the trial took in all, the starts and ends of its processes
+	// included, in seconds; 0 in runs of schema 1.
+	ElapsedS float64 `json:"elapsed_s,omitempty"`
+	Verdict  Verdict `json:"verdict"`
 	// Reasons say why the verdict is not Valid. Invariant: a verdict other than
 	// Valid has at least one.
 	Reasons []string `json:"reasons,omitempty"`
@@ -153,6 +162,14 @@ func TrialID(experiment, model string, round int, f Factors) string {
 	return strings.TrimSpace(fmt.Sprintf("%s/%d/%s %s", experiment, round, model, f))
 }
 
+// upgrade makes a trial of any schema that is read one of the current schema.
+func (t *Trial) upgrade() {
+	t.Schema = Schema
+	if t.ID == "" { // all of schema 1
+		t.ID = TrialID(t.Experiment, t.Model, t.Round, t.Factors)
+	}
+}
+
 // Counted reports whether the trial's figures enter medians.
 func (t *Trial) Counted() bool { return t.Verdict == Valid || t.Verdict == Suspect }
 
@@ -175,6 +192,8 @@ func (t *Trial) Check() error {
 		return fmt.Errorf("round %d: rounds count from 1", t.Round)
 	case math.IsNaN(t.DurationS) || math.IsInf(t.DurationS, 0) || t.DurationS < 0:
 		return fmt.Errorf("duration_s is %v", t.DurationS)
+	case math.IsNaN(t.ElapsedS) || math.IsInf(t.ElapsedS, 0) || t.ElapsedS < 0:
+		return fmt.Errorf("elapsed_s is %v", t.ElapsedS)
 	}
 	switch t.Verdict {
 	case Valid:

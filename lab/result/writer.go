@@ -44,12 +44,44 @@ func Create(dir string) (*Writer, error) {
 	}
 	stat, err := file.Stat()
 	if err == nil && stat.Size() > 0 {
-		err = fmt.Errorf("%s: %w: choose another --out", path, ErrHoldsRun)
+		err = fmt.Errorf("%s: %w: choose another --out, or go on with it: syslet lab resume %s", path, ErrHoldsRun, dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &Writer{dir: dir, file: file}, nil
+}
+
+// Reopen opens the trials.jsonl of a run that is to go on, and returns the trials
+// that it holds, without those that are there twice. What an interrupted write left at
+// the end is cut off, so that the file stays readable; warnings say so.
+func Reopen(dir string) (w *Writer, trials []Trial, warnings []string, err error) {
+	path := filepath.Join(dir, TrialsFile)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("go on with a run: %w", err)
+	}
+	fail := func(err error) (*Writer, []Trial, []string, error) {
+		return nil, nil, nil, errors.Join(err, file.Close())
+	}
+	read, err := readTrials(file, path)
+	if err != nil {
+		return fail(err)
+	}
+	w = &Writer{dir: dir, file: file, size: read.size}
+	switch {
+	case read.torn:
+		err = file.Truncate(read.size)
+		read.warnings = []string{fmt.Sprintf("%s: a torn last line was cut off: the run was interrupted while writing it", path)}
+	case read.unended:
+		var n int
+		n, err = file.Write([]byte("\n"))
+		w.size += int64(n)
+	}
+	if err != nil {
+		return fail(fmt.Errorf("%s: mend its end: %w", path, err))
+	}
+	return w, read.trials, read.warnings, nil
 }
 
 // Dir is the run's folder.
@@ -59,7 +91,7 @@ func (w *Writer) Dir() string { return w.dir }
 // fails Check is refused and nothing is written. If the write fails halfway
 // (disk full), the part is cut off again so that later lines stay readable.
 func (w *Writer) Append(t Trial) error {
-	t.Schema = Schema
+	t.upgrade()
 	line, err := encodeLine(&t)
 	if err != nil {
 		return fmt.Errorf("%s: %s %s round %d: %w", TrialsFile, t.Experiment, t.Model, t.Round, err)
@@ -95,7 +127,7 @@ func encodeLine(t *Trial) ([]byte, error) {
 
 // WriteEnvironment replaces environment.json as a whole (write, then rename), so
 // a reader never sees half of it. Call it before the first trial, and again when
-// warnings are added.
+// something is added.
 func (w *Writer) WriteEnvironment(e Environment) error {
 	e.Schema = Schema
 	data, err := json.MarshalIndent(e, "", "  ")
@@ -104,12 +136,17 @@ func (w *Writer) WriteEnvironment(e Environment) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	path := filepath.Join(w.dir, EnvironmentFile)
-	if err := os.WriteFile(path+".tmp", append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write environment: %w", err)
+	return Replace(filepath.Join(w.dir, EnvironmentFile), append(data, '\n'))
+}
+
+// Replace writes a file as a whole (write beside it, then rename): whoever reads it
+// finds the old text or the new one, also after the death of the writer.
+func Replace(path string, text []byte) error {
+	if err := os.WriteFile(path+".tmp", text, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("write environment: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }
