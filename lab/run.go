@@ -1,12 +1,18 @@
-// Package lab runs experiments: a plan's trials one after another, each line
-// written as it is finished, so that an interrupted run keeps what it has.
+// Package lab runs experiments: a plan's trials one after another.
+//
+// A run survives its death. Its folder holds the whole plan before the first trial
+// begins (plan.json) and a line for each trial that was finished (trials.jsonl), and
+// nothing else decides what is still to do: a trial without a line is to come, also one
+// that was running when the lab died. So a run is one or more sittings, of which the
+// first is made by Prepare and the others by Resume; both end in Prepared.Run. Servers
+// and loads die with the lab, however it dies (package trial).
 package lab
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,11 +40,29 @@ type Options struct {
 	Binary string
 	// CommandLine runs the same again.
 	CommandLine []string
-	// OnTrial is told each trial before (done nil) and after it ran.
-	OnTrial func(i, of int, spec *trial.Spec, done *result.Trial)
+	// Stopping is what may end experiments before their last round.
+	Stopping result.Stopping
+	// On is told how the run goes on, from the goroutine of Run.
+	On func(Event)
 }
 
-// Prepared is a run that is about to begin.
+// Event is a trial that begins or has ended, or a note on the run.
+type Event struct {
+	// Trial counts from 1 among the Of trials of the whole run, those of earlier
+	// sittings included and those left out not.
+	Trial, Of int
+	// Rounds is the number of rounds of the trial's experiment.
+	Rounds int
+	// Spec is nil for a note.
+	Spec *trial.Spec
+	// Done is nil while the trial runs.
+	Done *result.Trial
+	// Left is about how long the trials to come take, with this one if it is not done.
+	Left time.Duration
+	Note string
+}
+
+// Prepared is a run that is about to begin or to go on.
 type Prepared struct {
 	opts    Options
 	env     result.Environment
@@ -49,6 +73,9 @@ type Prepared struct {
 
 	forServer, forLoad []int
 	made               bool // Make was called
+	resumed            bool // Resume made it
+	lock               *lock
+	read               *result.Run // of a resumed run: what earlier sittings left
 }
 
 // Prepare probes models and machine and makes the plan; it writes nothing.
@@ -67,20 +94,50 @@ func Prepare(o Options) (*Prepared, error) {
 		p.env.Warnings = append(p.env.Warnings, warning)
 	}
 	p.plan()
-	return p, nil
+	if err := p.checkStopping(); err != nil {
+		return nil, err
+	}
+	return p, uniqueIDs(p.specs)
+}
+
+// uniqueIDs is the error of two trials that a folder could not tell apart.
+func uniqueIDs(specs []trial.Spec) error {
+	seen := map[string]bool{}
+	for i := range specs {
+		id := specs[i].ID()
+		if seen[id] {
+			return fmt.Errorf("lab: two trials of the plan are %q: an experiment is there twice, or a factor is missing", id)
+		}
+		seen[id] = true
+	}
+	return nil
 }
 
 // plan makes the list of trials, and says in the environment what it is.
 func (p *Prepared) plan() {
 	p.specs = plan.Trials(p.opts.Experiments, p.opts.Seed)
-	p.env.Warnings = append(p.env.Warnings, plan.Limits(p.specs)...)
-	for i := range p.specs {
-		s := &p.specs[i]
-		s.ServerCPUs, s.LoadCPUs, s.Binary = p.forServer, p.forLoad, p.opts.Binary
-		s.WorkDir = filepath.Join(p.opts.Out, "work", strconv.Itoa(i))
+	for _, w := range plan.Limits(p.specs) {
+		if !slices.Contains(p.env.Warnings, w) { // the plan may be made twice
+			p.env.Warnings = append(p.env.Warnings, w)
+		}
 	}
+	for i := range p.specs {
+		p.specs[i].ServerCPUs, p.specs[i].LoadCPUs = p.forServer, p.forLoad
+	}
+	p.place()
 	p.describe()
 }
+
+// place says where the trials run.
+func (p *Prepared) place() {
+	for i := range p.specs {
+		p.specs[i].Binary = p.opts.Binary
+		p.specs[i].WorkDir = filepath.Join(p.opts.Out, workDir, strconv.Itoa(i))
+	}
+}
+
+// workDir is the folder of a run in which trials keep files while they run.
+const workDir = "work"
 
 // existing is the nearest folder above dir that is there.
 func existing(dir string) string {
@@ -117,111 +174,45 @@ func (p *Prepared) describe() {
 	if err := models.Refused("iouring"); err != nil {
 		e.IOUring = result.Capability{Detail: err.Error()}
 	}
+	if st := p.opts.Stopping; st.Precision > 0 || st.BudgetS > 0 {
+		e.Stopping = &st
+	}
 	e.Plan, p.Estimate = nil, 0
 	for i := range p.opts.Experiments {
 		x := &p.opts.Experiments[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
-			Models: x.Models, Rounds: x.Rounds, Trials: x.Count()})
+			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Duration().Seconds()})
 		p.Estimate += time.Duration(x.Count()) * x.Duration()
 	}
 }
 
-// Trials are the trials to come, in order.
+// Trials are the trials of the plan, in order.
 func (p *Prepared) Trials() []trial.Spec { return p.specs }
 
-// Run runs the trials. When ctx ends, what is finished stays and ctx's error is
-// returned.
-func (p *Prepared) Run(ctx context.Context) error {
-	if !p.made {
-		if err := p.Make(ctx); err != nil {
-			return err
-		}
-	}
-	w, err := result.Create(p.opts.Out)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if err := w.WriteEnvironment(p.env); err != nil {
-		return err
-	}
-	work := filepath.Join(p.opts.Out, "work")
-	defer os.RemoveAll(work)
-	if err := p.makeDiskFile(work); err != nil {
-		return err
-	}
-	if err := p.makeLedger(work); err != nil {
-		return err
-	}
-	if err := p.bringIn(ctx); err != nil {
-		return err
-	}
+// firstRound is the part of the plan that is run whatever the budget.
+func (p *Prepared) firstRound() (specs []*trial.Spec) {
 	for i := range p.specs {
-		s := &p.specs[i]
-		p.tell(i, s, nil)
-		t, err := trial.Run(ctx, *s)
-		if err != nil {
-			return err
+		if p.specs[i].Round != p.specs[0].Round {
+			break
 		}
-		if err := w.Append(t); err != nil {
-			return err
-		}
-		p.tell(i, s, &t)
+		specs = append(specs, &p.specs[i])
 	}
-	return nil
+	return specs
 }
 
-func (p *Prepared) tell(i int, s *trial.Spec, done *result.Trial) {
-	if p.opts.OnTrial != nil {
-		p.opts.OnTrial(i, len(p.specs), s, done)
+// Progress is how far a run is before its next sitting: trials that are done, all that
+// will have been done at its end, and about how long those to come take.
+func (p *Prepared) Progress() (done, of int, left time.Duration) {
+	s := newSchedule(p.specs, p.env.Plan, p.opts.Stopping)
+	var spent time.Duration
+	for _, sitting := range p.env.Sittings {
+		spent += sitting.End.Sub(sitting.Start)
 	}
-}
-
-// diskFileBytes is far above what a device's own cache serves in a row, and
-// small enough to be written in a moment.
-const diskFileBytes = 64 << 20
-
-// makeDiskFile writes the files that trials read from, one of each size.
-func (p *Prepared) makeDiskFile(dir string) error {
-	paths := map[int64]string{}
-	for i := range p.specs {
-		s := &p.specs[i]
-		if !s.NeedsDiskFile {
-			continue
+	if p.read != nil {
+		for i := range p.read.Trials {
+			s.finish(&p.read.Trials[i])
 		}
-		size := s.DiskBytes
-		if size == 0 {
-			size = diskFileBytes
-		}
-		if paths[size] == "" {
-			path, err := trial.MakeDiskFile(filepath.Join(dir, "disk"+strconv.FormatInt(size, 10)), int(size), p.opts.Seed)
-			if err != nil {
-				return err
-			}
-			paths[size] = path
-		}
-		s.DiskFile = paths[size]
 	}
-	return nil
-}
-
-// makeLedger makes the ledger that the trials' servers keep, if any do: one for
-// all, so that a query does the same work in each.
-func (p *Prepared) makeLedger(dir string) error {
-	path := filepath.Join(dir, "ledger")
-	made := false
-	for i := range p.specs {
-		s := &p.specs[i]
-		if s.LedgerQuery == 0 {
-			continue
-		}
-		if !made {
-			if err := trial.MakeLedger(path, s.LedgerQuery); err != nil {
-				return err
-			}
-			made = true
-		}
-		s.Ledger = path
-	}
-	return nil
+	done, of = s.counts()
+	return done, of, s.left(spent)
 }

@@ -34,6 +34,7 @@ func usage(format string, a ...any) error { return exitErr{exitUsage, fmt.Errorf
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the first signal asks for an orderly end, the second one ends
 	os.Exit(run(ctx, os.Args[1:]))
 }
 

@@ -20,8 +20,8 @@ type Program struct {
 	Argv  []string
 	Files map[string]string
 	// Parse reads all of what the program printed on standard output; nil: a
-	// Printed in JSON in its last line.
-	Parse func(stdout []byte) (Printed, error)
+	// Printed in JSON in its last line. A plan with a function cannot be kept in a file.
+	Parse func(stdout []byte) (Printed, error) `json:"-"`
 	// Timeout ends a program that takes longer; 0: 60 s.
 	Timeout time.Duration
 	// EveryCPU leaves the program unbound.
