@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/syslet/syslet/lab/result"
 	"golang.org/x/sys/unix"
 )
 
@@ -127,27 +128,66 @@ func (c *counters) close() {
 var errNeverRan = errors.New("the hardware counter was never scheduled: all are in use by others")
 
 // between is what was counted from one reading to the next, scaled up where a
-// counter did not run all the time. scaled is the smallest share that one ran.
+// counter did not run all the time (perf_event_open(2), time_enabled). A thread
+// whose counter never got its turn is taken to be like the others. ranShare is the
+// smallest share of its time that a counter ran; 1 if nothing was scaled.
 func between(from, until []count) (value, ranShare float64, err error) {
 	if len(from) != len(until) {
 		return 0, 0, errors.New("the two readings are of different threads")
 	}
-	var enabledSum, runningSum float64
+	var enabledSum, seenSum float64 // ns; seen are those of counters that ran at all
 	ranShare = 1
 	for i := range until {
 		counted := float64(until[i].value) - float64(from[i].value)
 		enabled := float64(until[i].enabledNs) - float64(from[i].enabledNs)
 		running := float64(until[i].runningNs) - float64(from[i].runningNs)
-		enabledSum, runningSum = enabledSum+enabled, runningSum+running
+		enabledSum += enabled
 		if running > 0 {
+			seenSum += enabled
 			value += counted * enabled / running
 			ranShare = min(ranShare, running/enabled)
 		}
 	}
-	if enabledSum > 0 && runningSum == 0 {
+	if enabledSum > 0 && seenSum == 0 {
 		return 0, 0, errNeverRan
 	}
+	if enabledSum > seenSum {
+		value *= enabledSum / seenSum
+		ranShare = min(ranShare, seenSum/enabledSum)
+	}
 	return value, ranShare, nil
+}
+
+// countedBetween reads counters for the second time and makes a metric.
+func countedBetween(c *counters, from []count, why, source string) (result.Metric, []string) {
+	if why == "" && from == nil {
+		why = "the sensor was never started"
+	}
+	if why != "" {
+		return result.Missing(why, "1", source), nil
+	}
+	until, err := c.read()
+	if err != nil {
+		return result.Missing(err.Error(), "1", source), nil
+	}
+	metric, notes := metricBetween(from, until, source)
+	if c.missed > 0 {
+		notes = append(notes, fmt.Sprintf("%d threads came or went while the counters were opened and may not be counted", c.missed))
+	}
+	return metric, notes
+}
+
+// metricBetween is what was counted between two readings, as a metric, with a note
+// if it had to be scaled.
+func metricBetween(from, until []count, source string) (m result.Metric, notes []string) {
+	value, ran, err := between(from, until)
+	if err != nil {
+		return result.Missing(err.Error(), "1", source), nil
+	}
+	if ran < 0.999 {
+		notes = append(notes, fmt.Sprintf("a counter ran only %.1f %% of the time and was scaled up", 100*ran))
+	}
+	return result.Of(value, "1", source), notes
 }
 
 func forbidden(err error) bool {

@@ -80,6 +80,11 @@ func TestBetweenScales(t *testing.T) {
 	value, _, err = between(from, []count{{150, 2000, 2000}, {0, 0, 0}})
 	require.NoError(t, err)
 	require.Equal(t, 50.0, value)
+	// One whose counter never got its turn is taken to be like the other.
+	value, ran, err = between(from, []count{{150, 4000, 4000}, {0, 1000, 0}})
+	require.NoError(t, err)
+	require.InDelta(t, 50*4000.0/3000, value, 1e-9)
+	require.Equal(t, 0.75, ran)
 	_, _, err = between(from, []count{{100, 2000, 1000}, {0, 0, 0}})
 	require.ErrorIs(t, err, errNeverRan)
 	_, _, err = between(from, from[:1])

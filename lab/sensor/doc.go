@@ -4,7 +4,7 @@
 // Most look at a process from outside, given its pid, at the two ends of the
 // measured window:
 //
-//	set := sensor.ForProcess(pid, cpus)
+//	set := sensor.ForProcess(sensor.Target{PID: pid, ServerCPUs: cpus})
 //	set.Start()             // at load.PhaseMeasure
 //	readings, notes := set.Stop() // at load.PhaseDrain
 //	metrics := sensor.PerOp(readings, answeredInWindow)

@@ -10,43 +10,75 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pmuEvents are the hardware events, by the name of their reading.
-var pmuEvents = []struct {
-	name   string
-	config uint64
-}{
-	{"cycles", unix.PERF_COUNT_HW_CPU_CYCLES},
-	{"instructions", unix.PERF_COUNT_HW_INSTRUCTIONS},
-	{"cache_references", unix.PERF_COUNT_HW_CACHE_REFERENCES},
-	{"cache_misses", unix.PERF_COUNT_HW_CACHE_MISSES},
+// hardwareEvent is an event of the PMU by the name of its reading.
+type hardwareEvent struct {
+	name string
+	event
+}
+
+// pmuEvents are counted in the window itself: few enough for the counters that
+// most CPUs have, so that none takes turns.
+var pmuEvents = []hardwareEvent{
+	{"cycles", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}},
+	{"instructions", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_INSTRUCTIONS}},
+	{"cache_references", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CACHE_REFERENCES}},
+	{"cache_misses", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CACHE_MISSES}},
+}
+
+// pmuDetailEvents are those of the tail: with them there are more events than
+// counters, and each switch of threads has more registers to save.
+var pmuDetailEvents = []hardwareEvent{
+	{"l1d_misses", readMiss(unix.PERF_COUNT_HW_CACHE_L1D)},
+	{"llc_misses", readMiss(unix.PERF_COUNT_HW_CACHE_LL)},
+	{"dtlb_misses", readMiss(unix.PERF_COUNT_HW_CACHE_DTLB)},
+	{"itlb_misses", readMiss(unix.PERF_COUNT_HW_CACHE_ITLB)},
+	{"branches", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_BRANCH_INSTRUCTIONS}},
+	{"branch_misses", event{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_BRANCH_MISSES}},
+}
+
+// readMiss is the event "a read missed in this cache" (perf_event_open(2), PERF_TYPE_HW_CACHE).
+func readMiss(cache uint64) event {
+	return event{unix.PERF_TYPE_HW_CACHE, cache | unix.PERF_COUNT_HW_CACHE_OP_READ<<8 | unix.PERF_COUNT_HW_CACHE_RESULT_MISS<<16}
 }
 
 // sourcePMUUser marks counts that leave the kernel's part out: another quantity
 // than result.SourcePMU.
 const sourcePMUUser = "pmu (user space only)"
 
-// PMU counts hardware events of a process: "cycles", "instructions",
-// "cache_references", "cache_misses" (what the kernel maps these to depends on the
-// CPU; mostly the last-level cache).
+// PMU counts hardware events of a process. What the kernel maps cache references
+// and misses to depends on the CPU; mostly the last-level cache. Where the events
+// outnumber the CPU's counters the kernel has them take turns, and the counts are
+// scaled up: a note says by how much.
 type PMU struct {
-	pid      int
-	counters [4]*counters
-	from     [4][]count
-	why      [4]string
+	name   string
+	pid    int
+	events []hardwareEvent
+	// Of each event: its counters, nil if why says why not.
+	counters []*counters
+	from     [][]count
+	why      []string
 }
 
-// NewPMU opens the counters. If there is no PMU, the readings say so.
-func NewPMU(pid int) *PMU {
-	p := &PMU{pid: pid}
-	if why := pmuMissing(); why != "" {
-		for i := range p.why {
-			p.why[i] = why
-		}
-		return p
+// NewPMU opens the counters of cycles, instructions, cache references and cache
+// misses on all threads of a process. If there is no PMU, the readings say so.
+func NewPMU(pid int) *PMU { return newPMU("pmu", pid, pmuEvents, pmuMissing()) }
+
+// NewPMUDetail opens those of L1, last-level, TLB and branch misses, and of branches.
+func NewPMUDetail(pid int) *PMU { return newPMU("pmu-detail", pid, pmuDetailEvents, pmuMissing()) }
+
+// newPMU opens counters of any events, unless missing says why there are none.
+func newPMU(name string, pid int, events []hardwareEvent, missing string) *PMU {
+	p := &PMU{
+		name: name, pid: pid, events: events,
+		counters: make([]*counters, len(events)), from: make([][]count, len(events)), why: make([]string, len(events)),
 	}
-	for i, e := range pmuEvents {
+	for i, e := range events {
+		if missing != "" {
+			p.why[i] = missing
+			continue
+		}
 		var err error
-		if p.counters[i], err = openCounters(pid, event{unix.PERF_TYPE_HARDWARE, e.config}, false); err != nil {
+		if p.counters[i], err = openCounters(pid, e.event, false); err != nil {
 			p.why[i] = perfReason(pid, err)
 			if noPMU(err) {
 				p.why[i] = fmt.Sprintf("this CPU's PMU has no event %s (%v)", e.name, err)
@@ -57,7 +89,7 @@ func NewPMU(pid int) *PMU {
 }
 
 // Name implements Sensor.
-func (p *PMU) Name() string { return "pmu" }
+func (p *PMU) Name() string { return p.name }
 
 // Close implements Sensor.
 func (p *PMU) Close() {
@@ -83,7 +115,7 @@ func (p *PMU) Start() {
 
 // Stop implements Sensor.
 func (p *PMU) Stop() (readings []Reading, notes []string) {
-	for i, e := range pmuEvents {
+	for i, e := range p.events {
 		source := result.SourcePMU
 		if c := p.counters[i]; c != nil && c.userOnly {
 			source = sourcePMUUser

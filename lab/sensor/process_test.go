@@ -72,7 +72,7 @@ func TestSetOnAChild(t *testing.T) {
 		stdin.Close()
 		_ = cmd.Wait() // its last read fails
 	}()
-	set := ForProcess(cmd.Process.Pid, nil)
+	set := ForProcess(Target{PID: cmd.Process.Pid})
 	defer set.Close()
 	set.Start()
 	_, err = stdin.Write([]byte("go\n"))

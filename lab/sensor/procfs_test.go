@@ -110,7 +110,22 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte("cpu0 100 1 50 400 7 2 3 40 9 9\n"))
 	f.Add([]byte("22 27 0:21 / /a\\040b rw,relatime shared:1 - proc proc rw\n"))
 	f.Add([]byte("model name\t: AMD EPYC\nflags\t\t: fpu hypervisor\n"))
+	f.Add([]byte("1356547 5948 2\n"))
+	f.Add([]byte("some avg10=0.18 avg60=0.91 avg300=2.20 total=10469429207\n"))
+	f.Add([]byte("throttled_usec 7\n"))
+	f.Add([]byte("0::/a\n1:cpu,cpuacct:/b\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if s, err := parseSchedstat(text); err == nil {
+			again, err := parseSchedstat(fmt.Appendf(nil, "%d %d %d\n", s.runNs, s.waitNs, s.slices))
+			require.NoError(t, err)
+			require.Equal(t, s, again)
+		}
+		_, _ = parsePressure(text)
+		_, _ = parseThrottled(text)
+		_, _ = cpuStatPath(text, text)
+		if mhz, err := parseMHz(text, nil); err == nil {
+			require.NotEmpty(t, mhz)
+		}
 		if s, err := parseThreadStatus(text); err == nil {
 			again, err := parseThreadStatus(fmt.Appendf(nil, "Name:\t%s\nvoluntary_ctxt_switches:\t%d\nnonvoluntary_ctxt_switches:\t%d\n", s.name, s.voluntary, s.involuntary))
 			require.NoError(t, err)

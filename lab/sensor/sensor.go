@@ -29,16 +29,6 @@ type Sensor interface {
 // Set is several sensors of one process.
 type Set struct{ sensors []Sensor }
 
-// ForProcess makes all sensors that look at a process from outside, but Syscalls,
-// which disturbs. cpus are those
-// that the server runs on, for steal time; none means all. It opens counters on
-// every thread that the process has now, so call it when the server is up.
-func ForProcess(pid int, cpus []int) *Set {
-	return &Set{[]Sensor{
-		NewCPUTime(pid), NewSwitches(pid), NewPMU(pid), NewSteal(cpus), NewMemory(pid),
-	}}
-}
-
 // Start begins the window. The dearest sensors go first, so that the others see
 // less of them: in reverse order of Stop.
 func (s *Set) Start() {

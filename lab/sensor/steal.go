@@ -13,16 +13,21 @@ import (
 // others ("steal") and that the CPUs worked ("cpu_busy"), in percent, from
 // /proc/stat. It counts in ticks of 10 ms: for windows of a second and more.
 type Steal struct {
-	cpus []int
-	from map[int]cpuTicks
-	err  error
+	// suffix of the readings' names: "" for the server's CPUs.
+	suffix string
+	cpus   []int
+	from   map[int]cpuTicks
+	err    error
 }
 
 // NewSteal makes the sensor for these CPUs, or all if there are none given.
 func NewSteal(cpus []int) *Steal { return &Steal{cpus: slices.Clone(cpus)} }
 
+// NewLoadSteal is the same for the CPUs of the load: "steal_load", "cpu_busy_load".
+func NewLoadSteal(cpus []int) *Steal { return &Steal{suffix: "_load", cpus: slices.Clone(cpus)} }
+
 // Name implements Sensor.
-func (s *Steal) Name() string { return "steal" }
+func (s *Steal) Name() string { return "steal" + s.suffix }
 
 // Close implements Sensor.
 func (s *Steal) Close() {}
@@ -39,12 +44,12 @@ func (s *Steal) Stop() ([]Reading, []string) {
 	}
 	if err != nil {
 		m := result.Missing(err.Error(), "%", result.SourceProc)
-		return []Reading{state("steal", m), state("cpu_busy", m)}, nil
+		return []Reading{state("steal"+s.suffix, m), state("cpu_busy"+s.suffix, m)}, nil
 	}
 	share := func(ticks uint64) result.Metric {
 		return result.Of(100*float64(ticks)/float64(sum.all), "%", result.SourceProc)
 	}
-	return []Reading{state("steal", share(sum.steal)), state("cpu_busy", share(sum.all-sum.idle))}, nil
+	return []Reading{state("steal"+s.suffix, share(sum.steal)), state("cpu_busy"+s.suffix, share(sum.all-sum.idle))}, nil
 }
 
 // ticksBetween sums over the CPUs wanted, all if none. A counter that ran

@@ -71,32 +71,6 @@ func (s *Syscalls) Stop() ([]Reading, []string) {
 	return []Reading{total("syscalls_kernel", metric)}, notes
 }
 
-// countedBetween reads counters for the second time and makes a metric.
-func countedBetween(c *counters, from []count, why, source string) (result.Metric, []string) {
-	if why == "" && from == nil {
-		why = "the sensor was never started"
-	}
-	if why != "" {
-		return result.Missing(why, "1", source), nil
-	}
-	until, err := c.read()
-	if err != nil {
-		return result.Missing(err.Error(), "1", source), nil
-	}
-	value, ran, err := between(from, until)
-	if err != nil {
-		return result.Missing(err.Error(), "1", source), nil
-	}
-	var notes []string
-	if c.missed > 0 {
-		notes = append(notes, fmt.Sprintf("%d threads came or went while the counters were opened and may not be counted", c.missed))
-	}
-	if ran < 0.999 {
-		notes = append(notes, fmt.Sprintf("a counter ran only %.1f %% of the time and was scaled up", 100*ran))
-	}
-	return result.Of(value, "1", source), notes
-}
-
 // tracefs is where tracefs is mounted, by the kernel's own advice.
 const tracefs = "/sys/kernel/tracing"
 

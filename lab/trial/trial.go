@@ -84,7 +84,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		}
 		defer r.letIdleGo(held)
 	}
-	r.sensors = sensor.ForProcess(r.server.ready.PID, r.spec.ServerCPUs)
+	r.sensors = sensor.ForProcess(sensor.Target{PID: r.server.ready.PID, ServerCPUs: r.spec.ServerCPUs, LoadCPUs: r.spec.LoadCPUs})
 	defer r.sensors.Close()
 	defer r.closeCount()
 	rep, err := r.drive(ctx, r.spec.loadArgs(r.server.ready.Listen), r.onPhase)
