@@ -1,15 +1,9 @@
 package sensor
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/syslet/syslet/lab/result"
@@ -113,94 +107,6 @@ func TestPMU(t *testing.T) {
 	if why := pmuMissing(); why != "" {
 		require.Equal(t, result.Missing(why, "1", result.SourcePMU), readings[3].Metric)
 	}
-}
-
-func TestSyscalls(t *testing.T) {
-	s := NewSyscalls(os.Getpid())
-	defer s.Close()
-	s.Start()
-	const calls = 1000
-	for range calls {
-		unix.Getppid()
-	}
-	readings, _ := s.Stop()
-	m := readings[0].Metric
-	if !m.Available() {
-		require.NotEmpty(t, m.Unavailable)
-		t.Skip("the kernel's count of system calls is not to be had:", m.Unavailable)
-	}
-	require.GreaterOrEqual(t, m.Value, float64(calls))
-}
-
-// TestSyscallsOfAKnownProgram: dd with blocks of a byte makes two calls a byte, and
-// some dozens to begin and end.
-func TestSyscallsOfAKnownProgram(t *testing.T) {
-	if _, err := exec.LookPath("dd"); err != nil {
-		t.Skip("no dd:", err)
-	}
-	const bytes = 20000
-	cmd := exec.Command("sh", "-c", fmt.Sprintf("read x; exec dd if=/dev/zero of=/dev/null bs=1 count=%d", bytes))
-	stdin, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	s := NewSyscalls(cmd.Process.Pid)
-	defer s.Close()
-	s.Start()
-	_, err = stdin.Write([]byte("go\n"))
-	require.NoError(t, err)
-	require.NoError(t, cmd.Wait())
-	readings, _ := s.Stop()
-	m := readings[0].Metric
-	if !m.Available() {
-		t.Skip("the kernel's count of system calls is not to be had:", m.Unavailable)
-	}
-	require.InDelta(t, 2*bytes, m.Value, 300)
-}
-
-// TestPrivateTracefs: the mount is seen by nobody, and neither thread nor folder is left.
-func TestPrivateTracefs(t *testing.T) {
-	before, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	t.Setenv("TMPDIR", t.TempDir())
-	id, err := privateTracepointID("raw_syscalls", "sys_enter")
-	if err != nil {
-		require.Zero(t, id)
-		t.Skip("no private tracefs:", err)
-	}
-	require.Positive(t, id)
-	after, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	require.Equal(t, string(before), string(after))
-	left, err := os.ReadDir(os.TempDir())
-	require.NoError(t, err)
-	require.Empty(t, left)
-	own, err := os.Readlink("/proc/self/ns/mnt")
-	require.NoError(t, err)
-	// The thread ends a moment after its last word.
-	require.Eventually(t, func() bool {
-		tids, err := tasks(os.Getpid())
-		require.NoError(t, err)
-		return !slices.ContainsFunc(tids, func(tid int) bool {
-			ns, err := os.Readlink(procPath(os.Getpid(), "task", strconv.Itoa(tid), "ns/mnt"))
-			return err == nil && ns != own
-		})
-	}, 10*time.Second, time.Millisecond)
-}
-
-func TestTracepointReasons(t *testing.T) {
-	root := t.TempDir()
-	_, err := tracepointIDAt(root, "raw_syscalls", "sys_enter")
-	require.ErrorContains(t, err, "tracefs is not mounted at "+root)
-	require.ErrorContains(t, err, "mount -t tracefs")
-	dir := filepath.Join(root, "events", "raw_syscalls", "sys_enter")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "id"), []byte("348\n"), 0o644))
-	id, err := tracepointIDAt(root, "raw_syscalls", "sys_enter")
-	require.NoError(t, err)
-	require.EqualValues(t, 348, id)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "id"), []byte("x\n"), 0o644))
-	_, err = tracepointIDAt(root, "raw_syscalls", "sys_enter")
-	require.Error(t, err)
 }
 
 func TestPerfReasons(t *testing.T) {

@@ -150,10 +150,11 @@ func perf() result.Capability {
 	} else {
 		details = append(details, "hardware PMU")
 	}
-	if _, err := sysEnterID(); err != nil {
-		details = append(details, err.Error())
+	if calls := NewSyscalls(os.Getpid()); calls.why != "" {
+		details = append(details, calls.why)
 	} else {
-		details = append(details, "tracepoints")
+		details = append(details, "bpf")
+		calls.Close()
 	}
 	return result.Capability{Available: err == nil, Detail: strings.Join(details, "; ")}
 }

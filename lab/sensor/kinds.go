@@ -67,6 +67,11 @@ var kinds = []kind{
 		states("1", "open_files", "open_files_growth")...),
 		open: func(t Target) Sensor { return NewMemory(t.PID) }},
 
+	{name: "syscalls", source: result.SourceKernel, quantities: totals("1", "syscalls_kernel"),
+		tail: true, perEvent: perCall, open: func(t Target) Sensor { return NewSyscalls(t.PID) }},
+	{name: "scheduling", source: sourceBPF, quantities: append(append(append(states("us", "runqueue_p50", "runqueue_p99", "runqueue_max"),
+		totals("us", "offcpu")...), states("us", "offcpu_p99")...), totals("1", "switches_preempted")...),
+		tail: true, perEvent: perSwitch, open: func(t Target) Sensor { return NewScheduling(t.PID) }},
 	{name: "switches-perf", source: sourcePerf, quantities: totals("1", "switches_perf"),
 		tail: true, perEvent: perSwitch, open: func(t Target) Sensor { return NewPerfSwitches(t.PID) }},
 	{name: "pmu-detail", source: result.SourcePMU, quantities: totals("1", "l1d_misses", "llc_misses", "dtlb_misses", "itlb_misses", "branches", "branch_misses"),

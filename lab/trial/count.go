@@ -8,55 +8,61 @@ import (
 	"github.com/syslet/syslet/lab/sensor"
 )
 
-// sourceTail says of the kernel's count that it is not of the window: the
-// tracepoint makes each call dearer, so the load goes on for it alone.
-const sourceTail = result.SourceKernel + " (in a time of its own after the window)"
+// inTail is said of what is not of the window: these sensors make each system call
+// and each switch of threads dearer, so the load goes on for them alone.
+const inTail = " (in a time of its own after the window)"
 
-// callCount is the kernel's count of the server's system calls, in the tail.
-type callCount struct {
-	calls   *sensor.Syscalls
-	began   time.Time
-	took    time.Duration
-	reading result.Metric
+// tailCount is what is measured after the window.
+type tailCount struct {
+	sensors  *sensor.Set
+	began    time.Time
+	took     time.Duration
+	readings []sensor.Reading
 }
 
 func (r *run) startCount() {
-	r.count.calls = sensor.NewSyscalls(r.server.ready.PID)
-	r.count.calls.Start()
+	r.count.sensors = sensor.ForTail(sensor.Target{PID: r.server.ready.PID, ServerCPUs: r.spec.ServerCPUs, LoadCPUs: r.spec.LoadCPUs})
+	r.count.sensors.Start()
 	r.count.began = time.Now()
 }
 
 func (r *run) stopCount() {
-	if r.count.calls == nil {
+	if r.count.sensors == nil {
 		return
 	}
-	readings, notes := r.count.calls.Stop()
+	var notes []string
+	r.count.readings, notes = r.count.sensors.Stop()
 	r.count.took = time.Since(r.count.began)
-	r.count.reading = readings[0].Metric
 	for _, note := range notes {
-		r.evidence.Flaws = append(r.evidence.Flaws, "system calls: "+note)
+		r.evidence.Flaws = append(r.evidence.Flaws, "after the window: "+note)
 	}
 }
 
 func (r *run) closeCount() {
-	if r.count.calls != nil {
-		r.count.calls.Close()
-		r.count.calls = nil
+	if r.count.sensors != nil {
+		r.count.sensors.Close()
+		r.count.sensors = nil
 	}
 }
 
-// kernelCalls are calls per request: both as rates, because the counters are
-// opened when the tail has begun.
-func (r *run) kernelCalls(rep *load.Report) result.Metric {
-	m := &r.count.reading
+// tailMetrics are those of the sensors that measured after the window. What is per
+// request is a quotient of rates, because they are opened when the tail has begun.
+func (r *run) tailMetrics(rep *load.Report) map[string]result.Metric {
+	why := ""
 	switch {
 	case r.spec.CountFor == 0:
-		return result.Missing("not counted in this experiment", "1", sourceTail)
-	case m.Unit == "" || rep.TailS <= 0:
-		return result.Missing("the time in which system calls are counted was not reached", "1", sourceTail)
-	case !m.Available():
-		return result.Missing(m.Unavailable, "1", sourceTail)
+		why = "not counted in this experiment"
+	case r.count.readings == nil || rep.TailS <= 0:
+		why = "the time in which it is counted was not reached"
 	}
-	perS := m.Value / r.count.took.Seconds()
-	return result.PerOp(perS, float64(rep.AnsweredInTail)/rep.TailS, "1", sourceTail)
+	metrics := sensor.TailMissing(why)
+	if why == "" {
+		answered := float64(rep.AnsweredInTail) / rep.TailS * r.count.took.Seconds()
+		metrics = sensor.PerOp(r.count.readings, answered)
+	}
+	for name, m := range metrics {
+		m.Source += inTail
+		metrics[name] = m
+	}
+	return metrics
 }

@@ -21,7 +21,7 @@ func (r *run) fill(rep *load.Report) {
 	r.latencyOf(rep)
 	maps.Copy(m, rep.Metrics())
 	maps.Copy(m, sensor.PerOp(r.readings, ops))
-	m[result.SyscallsKernelPerOp] = r.kernelCalls(rep)
+	maps.Copy(m, r.tailMetrics(rep))
 	r.out.Distributions = rep.Distributions()
 	r.kinds(rep)
 	r.cacheMisses()

@@ -47,7 +47,7 @@ type run struct {
 	after    admin.Snapshot
 	blocks   runtime.BlockReport // when the window began
 	readings []sensor.Reading
-	count    callCount
+	count    tailCount
 	cache    result.Metric
 	evidence validity.Evidence
 }
