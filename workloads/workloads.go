@@ -34,6 +34,8 @@ type NewApp = func(s *runtime.Shard) (runtime.App, error)
 type ServerConfig struct {
 	// DiskFile is echo's file to read from; empty: plain echo.
 	DiskFile string
+	// Handicap makes a plain echo worse by a known amount.
+	Handicap echo.Handicap
 	// Game is the game's.
 	Game server.Config
 	// Ledger is the folder of the game's ledger; empty: none.
@@ -44,9 +46,13 @@ type ServerConfig struct {
 
 // Server prepares the server program of that name.
 func Server(name string, cfg ServerConfig) (NewApp, error) {
+	if name != Echo && cfg.Handicap != (echo.Handicap{}) {
+		return nil, fmt.Errorf("workloads: %s has no handicaps, %s has", name, Echo)
+	}
 	switch name {
 	case Echo:
-		return echo.Config{DiskFile: cfg.DiskFile}.NewApp, nil
+		c := echo.Config{DiskFile: cfg.DiskFile, Handicap: cfg.Handicap}
+		return c.NewApp, c.Check()
 	case Fanout:
 		return fanout.NewApp, nil
 	case Game:

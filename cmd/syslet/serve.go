@@ -34,6 +34,7 @@ type serveFlags struct {
 	work                                                workloads.ServerConfig
 	ballast                                             ballast.Config
 	realtime                                            bool
+	handicapCPUNs                                       int64
 }
 
 func newServe() *cobra.Command {
@@ -79,6 +80,10 @@ With --admin, /debug/blocks says which lines of the server held its loops up, ho
 	fl.StringVar(&f.unread, "unread-policy", "close", "at --max-unread: close or pause")
 	fl.DurationVar(&f.opts.IdleTimeout, "idle-timeout", 0, "close connections that send nothing for so long; 0: never")
 	fl.StringVar(&f.work.DiskFile, "disk-file", "", "echo: speak frames, and read from this file past the page cache on request")
+	fl.Int64Var(&f.handicapCPUNs, "handicap-cpu-ns", 0, "echo, with requests of 16 bytes: compute for so long more, in ns, for each request (see syslet lab check ab)")
+	fl.DurationVar(&f.work.Handicap.Delay, "handicap-delay", 0, "echo, with requests of 16 bytes: answer --handicap-share of them so much later; the loop goes on")
+	fl.Float64Var(&f.work.Handicap.Share, "handicap-share", 0, "of --handicap-delay, 0 to 1, e.g. 0.01")
+	fl.Uint64Var(&f.work.Handicap.Seed, "handicap-seed", 1, "with --handicap-delay: decides which requests are late")
 	fl.StringVar(&f.work.Files.Root, "root", "", "fileserver: the folder that is served")
 	fl.DurationVar(&f.work.Files.Valid, "file-valid", 0, "fileserver: for how long an open file is served without a look whether it has changed; 0: 1s, negative: not at all")
 	fl.StringVar(&f.work.Game.Dir, "dir", "players", "game: folder of the players' files")
@@ -132,6 +137,12 @@ func (f *serveFlags) check() error {
 	}
 	if f.ledgerQuery < 0 || f.ledgerQuery > 0 && f.work.Ledger == "" {
 		return usage("--ledger-query %v: want a duration, and --ledger with it", f.ledgerQuery)
+	}
+	if f.work.Handicap.CPU = time.Duration(f.handicapCPUNs); f.handicapCPUNs == 0 && f.work.Handicap.Delay == 0 && f.work.Handicap.Share == 0 {
+		f.work.Handicap.Seed = 0 // no handicap: no seed either
+	}
+	if err := f.work.Handicap.Check(); err != nil {
+		return usage("--handicap-cpu-ns, --handicap-delay, --handicap-share: %v", err)
 	}
 	if f.probe && f.opts.Shards > 1 {
 		return usage("--probe measures one loop; it goes with --shards 1 only")

@@ -46,11 +46,27 @@ var errKind = errors.New("echo: request of unknown kind")
 type Config struct {
 	// DiskFile is read by requests of kind 1; empty: plain mode.
 	DiskFile string
+	// Handicap is of the plain mode only.
+	Handicap Handicap
+}
+
+// Check says what is wrong with the settings, or nil.
+func (cfg Config) Check() error {
+	if cfg.DiskFile != "" && cfg.Handicap != (Handicap{}) {
+		return errors.New("echo: a handicap is for the plain mode, without a file to read from")
+	}
+	return cfg.Handicap.Check()
 }
 
 // NewApp makes the App of one shard.
-func (cfg Config) NewApp(*runtime.Shard) (runtime.App, error) {
-	if cfg.DiskFile == "" {
+func (cfg Config) NewApp(s *runtime.Shard) (runtime.App, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	switch {
+	case cfg.Handicap.active():
+		return newHandicapped(cfg.Handicap, s), nil
+	case cfg.DiskFile == "":
 		return plain{}, nil
 	}
 	// O_DIRECT reads past the page cache: each of them waits for the device.
