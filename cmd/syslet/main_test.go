@@ -30,6 +30,9 @@ const asSyslet = "SYSLET_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asSyslet) != "" {
+		if len(os.Args) == 3 && os.Args[1] == shortLab {
+			os.Exit(runShortLab(os.Args[2]))
+		}
 		main()
 	}
 	os.Exit(m.Run())
@@ -49,7 +52,7 @@ func patience(t *testing.T) context.Context {
 
 // TestHelp: every command explains itself, and what its text shows works.
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"", "serve", "load", "lab", "lab run", "lab list", "lab claims", "lab compare", "report", "doctor"} {
+	for _, args := range []string{"", "serve", "load", "lab", "lab run", "lab resume", "lab list", "lab claims", "lab compare", "report", "doctor"} {
 		out, err := command(patience(t), append(strings.Fields(args), "--help")...).CombinedOutput()
 		require.NoError(t, err, args)
 		for _, l := range regexp.MustCompile(`(?m)^  syslet ((?:serve|load|lab) .*)$`).FindAllStringSubmatch(string(out), -1) {
@@ -72,7 +75,10 @@ func TestExitCodes(t *testing.T) {
 		"lab list": 0, "lab claims": 0, "doctor": 0, "lab run --dry-run --quick": 0,
 		"report /no/such/folder": exitError, "serve --model nonblock --workload echo --listen 256.0.0.1:1": exitError,
 		"nonsense": exitUsage, "lab nonsense": exitUsage, "serve --nonsense": exitUsage, "lab compare one": exitUsage,
-		"lab run --experiment nonsense": exitUsage, "lab run --models nonsense --dry-run": exitUsage, "serve --cpus x": exitUsage, "serve --listen=": exitUsage,
+		"lab resume": exitUsage, "lab resume /no/such/folder": exitError, "lab run --dry-run --precision 0": exitUsage, "lab run --dry-run --precision x": exitUsage,
+		"lab run --dry-run --precision 2% --precision-of nonsense": exitUsage, "lab run --dry-run --budget 1s": exitUsage, "lab run --dry-run --budget -1s": exitUsage,
+		"lab run --dry-run --precision 2% --budget 1h": 0,
+		"lab run --experiment nonsense":                exitUsage, "lab run --models nonsense --dry-run": exitUsage, "serve --cpus x": exitUsage, "serve --listen=": exitUsage,
 		"lab run --dry-run --experiment peers-echo --levels 64": 0, "lab run --dry-run --experiment peers-echo --levels 7": exitUsage,
 		"serve --files nonsense": exitUsage, "serve --unsent-policy nonsense": exitUsage, "load --workload nonsense": exitUsage,
 		"load --workload echo --size 15": exitUsage, "load --workload fanout --size 65537": exitUsage,
@@ -222,23 +228,4 @@ func TestLabRun(t *testing.T) {
 	require.NoError(t, err, string(out))
 	out, err = command(patience(t), "lab", "claims", dir).CombinedOutput()
 	require.NoError(t, err, string(out))
-}
-
-func TestLabInterrupted(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "run")
-	c := command(patience(t), "lab", "run", "--quick", "--rounds", "5", "--models", "nonblock", "--experiment", "blocking-curve", "--out", dir)
-	require.NoError(t, c.Start())
-	lines := func() int {
-		b, _ := os.ReadFile(filepath.Join(dir, "trials.jsonl"))
-		return bytes.Count(b, []byte("\n"))
-	}
-	for lines() < 2 {
-		time.Sleep(5 * time.Millisecond)
-	}
-	require.NoError(t, c.Process.Signal(os.Interrupt))
-	require.Equal(t, exitError, exitCode(c.Wait()))
-	run, err := result.Read(dir)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(run.Trials), 2)
-	require.FileExists(t, filepath.Join(dir, "report.html"))
 }
