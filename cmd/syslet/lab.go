@@ -125,6 +125,9 @@ func runAndReport(ctx context.Context, p *lab.Prepared, prog *progress, dir stri
 	if runErr != nil && !errors.Is(runErr, context.Canceled) {
 		return runErr
 	}
+	if runErr != nil {
+		fmt.Fprintln(os.Stderr, "interrupted: what is finished is reported; a second signal ends at once")
+	}
 	return finish(dir, runErr)
 }
 

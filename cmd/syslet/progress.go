@@ -42,7 +42,7 @@ func (p *progress) on(e lab.Event) {
 	p.now, p.told = e, time.Now()
 	p.mu.Unlock()
 	if p.bar == nil && terminal(p.out) {
-		p.draw(e.Of)
+		p.draw()
 	}
 	if p.bar != nil {
 		done := e.Trial
@@ -75,10 +75,10 @@ func terminal(f *os.File) bool {
 	return err == nil
 }
 
-func (p *progress) draw(of int) {
+func (p *progress) draw() {
 	p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(30), mpb.WithRefreshRate(drawEvery))
-	p.bar = p.bars.AddBar(int64(of),
-		mpb.PrependDecorators(decor.CountersNoUnit("%d/%d trials ")),
+	p.bar = p.bars.AddBar(0, // a total that is given here could not change
+		mpb.PrependDecorators(decor.CountersNoUnit("%d/%d trials")),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.state() })))
 }
 
