@@ -63,13 +63,16 @@ func runAll(s *schedule, die int, value func(*trial.Spec) float64) (order []stri
 		if n == die {
 			return order, spent
 		}
-		t := ran(&s.specs[i], 2, value(&s.specs[i]))
-		spent += 2 * time.Second
+		t := ran(&s.specs[i], tookS(&s.specs[i]), value(&s.specs[i]))
+		spent += seconds(t.ElapsedS)
 		s.finish(t)
 		order = append(order, t.ID)
 		n++
 	}
 }
+
+// tookS grows from the fourth round on, so that what is expected of a round is too little.
+func tookS(s *trial.Spec) float64 { return 2 + float64(max(0, s.Round-3)) }
 
 func steady(*trial.Spec) float64 { return 100 }
 
@@ -143,6 +146,13 @@ func TestBudgetEndsAfterAWholeRound(t *testing.T) {
 	s = newSchedule(trialsOf(plan), plan, result.Stopping{BudgetS: 0.1})
 	order, _ = runAll(s, -1, steady)
 	require.Len(t, order, 3, "the first round is run in any case")
+
+	plan = twoExperiments()
+	s = newSchedule(trialsOf(plan), plan, result.Stopping{BudgetS: 10})
+	for i := range 4 { // a round and the first trial of the next
+		s.finish(ran(&s.specs[i], 2, 100))
+	}
+	require.Empty(t, s.stopForBudget(4, time.Hour), "a round that was begun is finished")
 }
 
 // TestResumedScheduleGoesOnAsItWouldHave: however often a run dies, all sittings
@@ -164,7 +174,12 @@ func TestResumedScheduleGoesOnAsItWouldHave(t *testing.T) {
 			rules.BudgetS = rapid.Float64Range(1, 100).Draw(t, "s")
 		}
 		swing := rapid.Float64Range(0, 20).Draw(t, "swing")
-		value := func(s *trial.Spec) float64 { return 100 + swing*float64(s.Round%3) }
+		value := func(s *trial.Spec) float64 { // one round of one model is an outlier: from nine rounds on it no longer counts
+			if s.Round == 1 && s.Model == "m" {
+				return 100 + swing
+			}
+			return 100
+		}
 		specs := trialsOf(plan)
 		planned := len(specs)
 
