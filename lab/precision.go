@@ -13,10 +13,6 @@ import (
 	"github.com/syslet/syslet/lab/stats"
 )
 
-// roundsForPrecision is the least number of rounds whose median has an interval of
-// 95 % (order statistics).
-const roundsForPrecision = 6
-
 // DefaultPrecisionOf are the metrics that decide when a cell is known well enough,
 // where it has them. Medians and costs, not tails: a p99.9 of short trials would keep
 // every run going to its end.
@@ -64,7 +60,7 @@ func knownWell(cells map[string][]*result.Trial, rules result.Stopping) (why str
 			if !enough(values, rules.Precision) {
 				return "", false
 			}
-			if w := halfWidth(values); w >= widest {
+			if w := stats.HalfWidth(values); w >= widest && !math.IsInf(w, 1) {
 				widest, where = w, name+" of "+strings.TrimSpace(cell)
 			}
 		}
@@ -85,16 +81,11 @@ func valuesOf(trials []*result.Trial, name string) (values []float64) {
 	return values
 }
 
-// enough reports whether the interval of the median is narrow enough.
+// enough reports whether the median is known to the precision. Values that never
+// change are, also 0, to which nothing is relative.
 func enough(values []float64, precision float64) bool {
-	return stats.Summarize(values).Enough() && halfWidth(values) <= precision
-}
-
-// halfWidth is half the interval of the median, relative to it.
-func halfWidth(values []float64) float64 {
-	s := stats.Summarize(values)
-	if s.Hi == s.Lo {
-		return 0
+	if len(values) >= stats.EnoughLeast && slices.Min(values) == slices.Max(values) {
+		return true
 	}
-	return (s.Hi - s.Lo) / 2 / math.Abs(s.Median)
+	return stats.Enough(values, precision)
 }

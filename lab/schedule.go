@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/lab/stats"
 	"github.com/syslet/syslet/lab/trial"
 )
 
@@ -141,7 +142,7 @@ func (s *schedule) stopForPrecision() (notes []string) {
 	for i := range s.plan {
 		p := &s.plan[i]
 		whole, last := s.wholeRounds(p.Experiment)
-		if p.Stopped != "" || whole >= last || whole < roundsForPrecision || s.judged[p.Experiment] == whole {
+		if p.Stopped != "" || whole >= last || whole < stats.EnoughLeast || s.judged[p.Experiment] == whole {
 			continue
 		}
 		s.judged[p.Experiment] = whole

@@ -96,10 +96,10 @@ func TestPrecisionStopsWhatIsKnown(t *testing.T) {
 		}
 		return 100 + float64(spec.Round%2)
 	})
-	require.Len(t, order, 20+6)
+	require.Len(t, order, 20+7)
 	require.Empty(t, plan[0].Stopped)
 	require.Equal(t, 20, plan[0].Trials)
-	require.Equal(t, []int{6, 2, 6}, []int{plan[1].LastRound, plan[1].LeftOut, plan[1].Trials})
+	require.Equal(t, []int{7, 1, 7}, []int{plan[1].LastRound, plan[1].LeftOut, plan[1].Trials})
 	require.Contains(t, plan[1].Stopped, "within 2 %")
 	require.Contains(t, plan[1].Stopped, "the widest is 0.4 %, latency_p50 of m conns=4")
 }
@@ -113,16 +113,18 @@ func TestPrecisionNeedsFiguresOfEachCell(t *testing.T) {
 		}
 		return ts
 	}
-	same := []float64{5, 5, 5, 5, 5, 5}
+	same := []float64{5, 5, 5, 5, 5, 5, 5}
 	for name, c := range map[string]struct {
 		cells map[string][]*result.Trial
 		known bool
 	}{
 		"all the same":                      {map[string][]*result.Trial{"a": trialWith(result.Valid, same...)}, true},
+		"all 0":                             {map[string][]*result.Trial{"a": trialWith(result.Valid, 0, 0, 0, 0, 0, 0, 0)}, true},
+		"close":                             {map[string][]*result.Trial{"a": trialWith(result.Suspect, 100, 101, 100, 101, 100, 101, 100)}, true},
 		"five rounds have no such interval": {map[string][]*result.Trial{"a": trialWith(result.Valid, same[:5]...)}, false},
 		"a cell without counted trials":     {map[string][]*result.Trial{"a": trialWith(result.Valid, same...), "b": nil}, false},
-		"a median of 0 that varies":         {map[string][]*result.Trial{"a": trialWith(result.Valid, -1, 0, 0, 0, 0, 1)}, false},
-		"too wide":                          {map[string][]*result.Trial{"a": trialWith(result.Valid, 5, 5, 5, 5, 5, 6)}, false},
+		"a median of 0 that varies":         {map[string][]*result.Trial{"a": trialWith(result.Valid, -1, 0, 0, 0, 0, 0, 1)}, false},
+		"too wide":                          {map[string][]*result.Trial{"a": trialWith(result.Valid, 5, 5, 5, 5, 5, 5, 6)}, false},
 		"no cell":                           {nil, false},
 	} {
 		_, known := knownWell(c.cells, result.Stopping{Precision: 0.02, Of: []string{result.LatencyP50}})

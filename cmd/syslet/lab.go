@@ -50,8 +50,8 @@ func newLabRun() *cobra.Command {
 their own. Each finished trial is a line in OUT/trials.jsonl. A run that is interrupted (Ctrl-C or SIGTERM once; twice
 ends at once) or killed is reported with what it has, and goes on with syslet lab resume OUT.
 
---precision ends an experiment when the medians of all its models and levels are known so well, after six rounds at the
-earliest; --budget begins no round that would end too late. Both end after whole rounds only, so that what is compared
+--precision ends an experiment when the medians of all its models and levels are known so well, after seven rounds at
+the earliest; --budget begins no round that would end too late. Both end after whole rounds only, so that what is compared
 stays interleaved, and the report says what was left out.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return labRun(c.Context(), &f) },
