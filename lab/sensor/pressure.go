@@ -50,7 +50,7 @@ func (p *Pressure) Stop() (readings []Reading, notes []string) {
 		if err = errors.Join(p.err[i], err); err == nil && p.begun.IsZero() {
 			err = errNeverStarted
 		}
-		m := result.Of(100*float64(grown(p.from[i], until))/us, "%", result.SourceProc)
+		m := result.Of(min(100, 100*float64(grown(p.from[i], until))/us), "%", result.SourceProc)
 		if err != nil {
 			m = result.Missing(err.Error(), "%", result.SourceProc)
 		}

@@ -26,13 +26,15 @@ func (r *run) startCount() {
 	r.count.began = time.Now()
 }
 
-func (r *run) stopCount() {
+// stopCount is told when the tail ended: we hear of it later, and the server has
+// had nothing to do since.
+func (r *run) stopCount(end time.Time) {
 	if r.count.sensors == nil {
 		return
 	}
 	var notes []string
 	r.count.readings, notes = r.count.sensors.Stop()
-	r.count.took = time.Since(r.count.began)
+	r.count.took = end.Sub(r.count.began)
 	for _, note := range notes {
 		r.evidence.Flaws = append(r.evidence.Flaws, "after the window: "+note)
 	}
@@ -52,7 +54,7 @@ func (r *run) tailMetrics(rep *load.Report) map[string]result.Metric {
 	switch {
 	case r.spec.CountFor == 0:
 		why = "not counted in this experiment"
-	case r.count.readings == nil || rep.TailS <= 0:
+	case r.count.readings == nil || rep.TailS <= 0 || r.count.took <= 0:
 		why = "the time in which it is counted was not reached"
 	}
 	metrics := sensor.TailMissing(why)

@@ -160,7 +160,7 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 		r.startCount()
 	case load.PhaseDrain:
 		if r.spec.CountFor > 0 {
-			r.stopCount()
+			r.stopCount(p.Start)
 			return
 		}
 		err = r.windowEnds(ctx)
