@@ -55,8 +55,10 @@ type Snapshot struct {
 	Mallocs    uint64            `json:"mallocs"`
 	HeapBytes  uint64            `json:"heap_bytes"`
 	StackBytes uint64            `json:"stack_bytes"`
-	Shards     []runtime.Stats   `json:"shards"`
-	Sum        runtime.Stats     `json:"sum"`
+	// Go is nil from a server that does not tell.
+	Go     *GoRuntime      `json:"go,omitempty"`
+	Shards []runtime.Stats `json:"shards"`
+	Sum    runtime.Stats   `json:"sum"`
 	// App are the server program's own counters.
 	App map[string]uint64 `json:"app,omitempty"`
 }
@@ -138,6 +140,7 @@ func (a *Admin) snapshot(per []runtime.Stats) Snapshot {
 		Model: a.cfg.Model, Workload: a.cfg.Workload, PID: os.Getpid(), Detail: a.cfg.Detail,
 		GOMAXPROCS: goruntime.GOMAXPROCS(0), Goroutines: goruntime.NumGoroutine(),
 		GCCycles: mem.NumGC, GCPauseNs: mem.PauseTotalNs, Mallocs: mem.Mallocs, HeapBytes: mem.HeapAlloc, StackBytes: mem.StackInuse, Shards: per,
+		Go: readGoRuntime(),
 	}
 	for i := range per {
 		s.Sum.Add(&per[i])

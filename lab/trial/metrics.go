@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/syslet/syslet/lab/admin"
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
@@ -22,6 +23,7 @@ func (r *run) fill(rep *load.Report) {
 	maps.Copy(m, rep.Metrics())
 	maps.Copy(m, sensor.PerOp(r.readings, ops))
 	maps.Copy(m, r.tailMetrics(rep))
+	maps.Copy(m, admin.GoMetrics(&r.before, &r.after))
 	r.out.Distributions = rep.Distributions()
 	r.kinds(rep)
 	r.cacheMisses()
