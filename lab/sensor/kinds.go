@@ -8,6 +8,8 @@ type kind struct {
 	source string
 	// quantities are what Stop gives, in that order.
 	quantities []quantity
+	// also is one that comes several times, under names that are known afterwards.
+	also quantity
 	// tail sensors make what the server does dearer: they measure in a time of their
 	// own after the window.
 	tail bool
@@ -67,7 +69,7 @@ var kinds = []kind{
 		states("1", "open_files", "open_files_growth")...),
 		open: func(t Target) Sensor { return NewMemory(t.PID) }},
 
-	{name: "syscalls", source: result.SourceKernel, quantities: totals("1", "syscalls_kernel"),
+	{name: "syscalls", source: result.SourceKernel, quantities: totals("1", "syscalls_kernel"), also: quantity{"syscall:NAME", "1", true},
 		tail: true, perEvent: perCall, open: func(t Target) Sensor { return NewSyscalls(t.PID) }},
 	{name: "scheduling", source: sourceBPF, quantities: append(append(append(states("us", "runqueue_p50", "runqueue_p99", "runqueue_max"),
 		totals("us", "offcpu")...), states("us", "offcpu_p99")...), totals("1", "switches_preempted")...),

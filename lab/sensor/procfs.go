@@ -4,11 +4,36 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // The parsers of /proc (proc(5)). They take a file's bytes, so that a test can
 // give them any text, and refuse what they do not understand.
+
+// procBytes is room for one file of a thread.
+const procBytes = 8 << 10
+
+// readProc reads a small file of /proc into b, in three system calls instead of
+// the seven of os.ReadFile: with a file per thread, at the very ends of the window,
+// that is half of what a reading costs.
+func readProc(path string, b []byte) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, b)
+	switch {
+	case err != nil:
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	case n == len(b):
+		return os.ReadFile(path)
+	}
+	return b[:n], nil
+}
 
 // threadStatus is what we want of /proc/PID/task/TID/status.
 type threadStatus struct {

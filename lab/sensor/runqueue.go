@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/syslet/syslet/lab/result"
@@ -77,9 +76,9 @@ func schedstatsOf(pid int) (map[int]threadSchedstat, error) {
 	if err != nil {
 		return nil, err
 	}
-	threads := make(map[int]threadSchedstat, len(tids))
+	threads, b := make(map[int]threadSchedstat, len(tids)), make([]byte, procBytes)
 	for _, tid := range tids {
-		text, err := os.ReadFile(procPath(pid, "task", strconv.Itoa(tid), "schedstat"))
+		text, err := readProc(procPath(pid, "task", strconv.Itoa(tid), "schedstat"), b)
 		if err != nil {
 			if ended(err) {
 				continue

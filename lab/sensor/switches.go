@@ -152,9 +152,9 @@ func threadsOf(pid int) (map[int]threadStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	threads := make(map[int]threadStatus, len(tids))
+	threads, b := make(map[int]threadStatus, len(tids)), make([]byte, procBytes)
 	for _, tid := range tids {
-		text, err := os.ReadFile(procPath(pid, "task", strconv.Itoa(tid), "status"))
+		text, err := readProc(procPath(pid, "task", strconv.Itoa(tid), "status"), b)
 		if err != nil {
 			if ended(err) {
 				continue
