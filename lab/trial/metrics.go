@@ -29,22 +29,13 @@ func (r *run) fill(rep *load.Report) {
 	r.cacheMisses()
 	r.counters(ops)
 	r.perDelivery(ops, rep.Counts.Delivered)
-	r.tooFew(rep)
+	r.percentiles(rep)
 	r.rankings()
+	r.loadsOwn(rep)
 	r.evidence.Load(rep)
-	if steal, ok := m["steal"]; ok && steal.Available() {
-		r.evidence.StealPercent = steal.Value
-	}
-	r.othersOnOurCPU(ops, rep.DurationS)
-}
-
-// othersOnOurCPU is what the server's CPUs did beside serving.
-func (r *run) othersOnOurCPU(ops, seconds float64) {
-	busy, ok1 := r.out.Value("cpu_busy")
-	ours, ok2 := r.out.Value(result.CPUPerOp)
-	if ok1 && ok2 && seconds > 0 {
-		r.evidence.OthersPercent = busy - 100*ours*ops/1e6/seconds/float64(max(1, len(r.spec.ServerCPUs)))
-	}
+	r.evidence.Shape, r.evidence.Metrics = r.spec.Shape, m
+	r.evidence.OthersServer, r.evidence.OthersLoad = r.othersOfServer(ops, rep.DurationS), r.othersOfLoad(rep)
+	r.out.Notes = append(r.out.Notes, saysTheLoad(rep)...)
 }
 
 // latencyOf makes the report's latency that of one kind, if the plan says so.
@@ -73,32 +64,6 @@ func (r *run) rankings() {
 	}
 	ns := r.after.App[workloads.RankingNs] - r.before.App[workloads.RankingNs]
 	r.out.Metrics[result.QueryMean] = result.Of(float64(ns)/float64(n)/1e3, "us", result.SourceServer)
-}
-
-// kinds gives each kind of request its own percentiles: under the names of the
-// blocking curve where one kind reads from disk and one does not. A game's kinds
-// that the plan does not ask for are left out.
-func (r *run) kinds(rep *load.Report) {
-	for i := range rep.Kinds {
-		k := &rep.Kinds[i]
-		prefix := "latency_" + k.Name + "_"
-		switch k.Name {
-		case "disk":
-			prefix = "blocked_"
-		case "echo":
-			prefix = "unblocked_"
-		}
-		for suffix, us := range map[string]float64{"p50": k.Latency.P50Us, "p99": k.Latency.P99Us, "p999": k.Latency.P999Us} {
-			if k.Latency.Count == 0 && r.spec.Workload == workloads.Game {
-				continue
-			}
-			if k.Latency.Count == 0 {
-				r.out.Metrics[prefix+suffix] = result.Missing("no request of this kind in the window", "us", result.SourceLoad)
-				continue
-			}
-			r.out.Metrics[prefix+suffix] = result.Of(us, "us", result.SourceLoad)
-		}
-	}
 }
 
 // cacheMisses prefers the hardware's counter; the probe stands in for it.
@@ -153,16 +118,6 @@ func (r *run) counters(ops float64) {
 	count("takeovers_by_return", a.TakeoversByReturn, b.TakeoversByReturn)
 	count(result.TakeoversFalse, a.TakeoverFalseAlarms, b.TakeoverFalseAlarms)
 	r.takeoverTimes()
-}
-
-// tooFew takes back the percentiles that have no request behind them: a fan-out
-// delivers much and answers little.
-func (r *run) tooFew(rep *load.Report) {
-	for name, per := range map[string]int64{result.LatencyP90: 10, result.LatencyP99: 100, result.LatencyP999: 1000, result.ServiceP99: 100, result.SendLagP99: 100} {
-		if n := rep.All.Latency.Count; rep.Counts.Delivered > 0 && n < per {
-			r.out.Metrics[name] = result.Missing(fmt.Sprintf("fewer than %d messages were sent in the window", per), "us", result.SourceLoad)
-		}
-	}
 }
 
 const notItself = "the server does not count its system calls itself; see " + result.SyscallsKernelPerOp
