@@ -83,7 +83,7 @@ var cases = map[string]struct {
 	"drift of p50":        {func(e *Evidence) { e.slide(0.3, p50) }, func(e *Evidence) { e.slide(0.2, p50) }, "upwards"},
 	"drift of p99":        {func(e *Evidence) { e.slide(-0.7, p99) }, func(e *Evidence) { e.slide(0.8, p99) }, "downwards"},
 	"drift of throughput": {func(e *Evidence) { e.slide(-0.12, answers) }, func(e *Evidence) { e.slide(-0.09, answers) }, "downwards"},
-	"autocorrelation":     {func(e *Evidence) { e.stretches(1.5) }, func(e *Evidence) { e.stretches(1.15) }, "autocorrelation of 0.9"},
+	"autocorrelation":     {func(e *Evidence) { e.stretches(1.5) }, func(e *Evidence) { e.stretches(1.15) }, "autocorrelation of 0.7"},
 	"Little's law":        {func(e *Evidence) { e.Report.MeanInFlight = 1.11 }, func(e *Evidence) { e.Report.MeanInFlight = 0.9 }, "11 % off throughput times mean latency"},
 
 	"steal":                  {func(e *Evidence) { e.put("steal", 2.1) }, func(e *Evidence) { e.put("steal", 2) }, "2.1 % of the server's CPU"},
