@@ -64,17 +64,35 @@ func (p *Prepared) variant(name string) bool {
 	})
 }
 
-// chooseLevels leaves out the levels that were not asked for. An experiment that has
-// none of them is refused: it would be another one than its name says.
+// chooseLevels leaves out the levels that were not asked for, of each factor that has
+// some of them: "64", or "conns=64" of that factor alone. An experiment that has none
+// of them is refused: it would be another one than its name says.
 func (p *Prepared) chooseLevels() error {
 	if len(p.opts.Levels) == 0 {
 		return nil
 	}
 	for i := range p.opts.Experiments {
 		e := &p.opts.Experiments[i]
-		all := e.Levels
-		e.Levels = slices.DeleteFunc(slices.Clone(all), func(l string) bool { return !slices.Contains(p.opts.Levels, l) })
-		if len(e.Levels) == 0 {
+		e.Factors = slices.Clone(e.Factors)
+		var all []string
+		found := false
+		for k := range e.Factors {
+			f := &e.Factors[k]
+			kept := slices.DeleteFunc(f.Texts(), func(text string) bool {
+				return !slices.Contains(p.opts.Levels, text) && !slices.Contains(p.opts.Levels, f.Name+"="+text)
+			})
+			for _, text := range f.Texts() {
+				all = append(all, f.Name+"="+text)
+			}
+			if len(kept) == 0 {
+				continue
+			}
+			found = true
+			if err := f.Keep(kept); err != nil {
+				return err
+			}
+		}
+		if !found {
 			return fmt.Errorf("lab: experiment %s has none of the levels %s (--levels); it has %s", e.Name,
 				strings.Join(p.opts.Levels, ", "), strings.Join(all, ", "))
 		}

@@ -181,13 +181,17 @@ func (p *Prepared) describe() {
 	for i := range p.opts.Experiments {
 		x := &p.opts.Experiments[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
-			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Duration().Seconds()})
-		p.Estimate += time.Duration(x.Count()) * x.Duration()
+			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Total().Seconds() / float64(max(1, x.Count()))})
+		p.Estimate += x.Total()
 	}
 }
 
 // Trials are the trials of the plan, in order.
 func (p *Prepared) Trials() []trial.Spec { return p.specs }
+
+// Experiments are those that will run, with the models, levels and rounds that were
+// asked for and that this system has.
+func (p *Prepared) Experiments() []plan.Experiment { return p.opts.Experiments }
 
 // firstRound is the part of the plan that is run whatever the budget.
 func (p *Prepared) firstRound() (specs []*trial.Spec) {

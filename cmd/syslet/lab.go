@@ -15,7 +15,6 @@ import (
 
 	"github.com/syslet/syslet/lab"
 	"github.com/syslet/syslet/lab/claims"
-	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/reports"
 )
@@ -24,13 +23,14 @@ func newLab() *cobra.Command {
 	c := &cobra.Command{Use: "lab", Short: "Run experiments, and read what they gave"}
 	c.Args = noArgs
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	c.AddCommand(newLabRun(), newLabResume(), newLabList(), newLabClaims(), newLabCompare())
+	c.AddCommand(newLabRun(), newLabResume(), newLabList(), newLabShow(), newLabClaims(), newLabCompare())
 	return c
 }
 
 // labFlags are the flags of syslet lab run.
 type labFlags struct {
 	experiments []string
+	plan        string
 	models, out string
 	levels      string
 	quick, dry  bool
@@ -58,6 +58,7 @@ stays interleaved, and the report says what was left out.`,
 	}
 	fl := c.Flags()
 	fl.StringArrayVar(&f.experiments, "experiment", nil, "run this one only (may be repeated); see syslet lab list")
+	fl.StringVar(&f.plan, "plan", "", "run the experiments of this file (YAML) instead; see syslet lab show --help")
 	fl.BoolVar(&f.quick, "quick", false, "fewer and shorter rounds, under a minute: for a look, not for a conclusion")
 	fl.StringVar(&f.models, "models", "", "run these only, e.g. nonblock,threadlet")
 	fl.StringVar(&f.levels, "levels", "", "these levels of the experiment's factor only, e.g. 64,1000 of peers-echo (see --dry-run); empty: all")
@@ -78,7 +79,7 @@ func labRun(ctx context.Context, f *labFlags) error {
 	if f.out == "" {
 		f.out = filepath.Join("results", time.Now().Format("20060102-150405"))
 	}
-	es, err := plan.Select(f.experiments, f.quick)
+	es, err := choose(f.plan, f.experiments, f.quick)
 	if err != nil {
 		return exitErr{exitUsage, err}
 	}
@@ -112,7 +113,8 @@ func labRun(ctx context.Context, f *labFlags) error {
 		fmt.Fprintf(os.Stderr, "not run: %s: %s\n", r.Model, r.Reason)
 	}
 	if f.dry {
-		return printPlan(p)
+		printPlan(p, p.Experiments())
+		return nil
 	}
 	fmt.Fprintf(os.Stderr, "%d trials, about %v, into %s (seed %d)\n", len(p.Trials()), p.Estimate.Round(time.Second), f.out, f.seed)
 	return runAndReport(ctx, p, prog, f.out)
@@ -237,6 +239,9 @@ func commandLine(f *labFlags) []string {
 	for _, e := range f.experiments {
 		a = append(a, "--experiment", e)
 	}
+	if f.plan != "" {
+		a = append(a, "--plan", f.plan)
+	}
 	if f.quick {
 		a = append(a, "--quick")
 	}
@@ -256,32 +261,6 @@ func commandLine(f *labFlags) []string {
 		a = append(a, "--budget", f.budget.String())
 	}
 	return append(a, "--seed", strconv.FormatUint(f.seed, 10))
-}
-
-func printPlan(p *lab.Prepared) error {
-	for i, s := range p.Trials() {
-		fmt.Printf("%3d  round %d  %-14s %-16s %s\n", i+1, s.Round, s.Experiment, s.Model, s.Factors)
-	}
-	fmt.Printf("%d trials, about %v\n", len(p.Trials()), p.Estimate.Round(time.Second))
-	return nil
-}
-
-func newLabList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List the experiments",
-		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			for _, e := range plan.BuiltIn(false) {
-				only := ""
-				if e.OptIn {
-					only = "; runs only if named"
-				}
-				fmt.Printf("%-16s %s\n%-16s workload %s, models %s, %d rounds, %d trials, about %v%s\n", e.Name, e.Question, "",
-					e.Workload, strings.Join(e.Models, " "), e.Rounds, e.Count(), (time.Duration(e.Count()) * e.Duration()).Round(time.Second), only)
-			}
-			return nil
-		},
-	}
 }
 
 func newLabClaims() *cobra.Command {

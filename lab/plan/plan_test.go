@@ -35,7 +35,7 @@ func TestTrials(t *testing.T) {
 		}
 	}
 	require.Len(t, seen[1], 4+25)
-	require.Len(t, seen[5], 4)
+	require.Len(t, seen[10], 4+25)
 	require.Equal(t, specs, Trials(es, 1), "the same seed gives the same plan")
 	require.NotEqual(t, order(specs), order(Trials(es, 2)))
 }
@@ -63,15 +63,17 @@ func TestSameRequests(t *testing.T) {
 func TestPromises(t *testing.T) {
 	total := func(quick bool) (d time.Duration) {
 		for _, e := range Default(quick) {
-			d += time.Duration(e.Count()) * e.Duration()
+			d += e.Total()
 		}
 		return d
 	}
-	require.LessOrEqual(t, total(false), 4*time.Minute)
+	require.LessOrEqual(t, total(false), 6*time.Minute)
 	require.LessOrEqual(t, total(true), time.Minute)
 	full := Default(false)
-	require.GreaterOrEqual(t, full[0].Rounds, 5)
-	require.GreaterOrEqual(t, full[1].Rounds, 3)
+	require.Equal(t, []string{GameMix, BlockingCurve}, []string{full[0].Name, full[1].Name})
+	for _, e := range BuiltIn(false) {
+		require.Equal(t, 10, e.Rounds, e.Name)
+	}
 	for _, e := range full {
 		for _, m := range models.Names() {
 			require.Contains(t, e.Models, m)
@@ -102,18 +104,18 @@ func TestBodies(t *testing.T) {
 // same load, and the servers of a level run one after another.
 func TestPeers(t *testing.T) {
 	total := func(quick bool) (d time.Duration) {
-		es, err := Select([]string{Peers}, quick)
+		es, err := Select([]string{"peers"}, quick)
 		require.NoError(t, err)
 		require.Len(t, es, 3)
 		for _, e := range es {
 			require.True(t, e.OptIn)
-			d += time.Duration(e.Count()) * e.Duration()
+			d += e.Total()
 		}
 		return d
 	}
 	require.LessOrEqual(t, total(false), 45*time.Minute)
 	require.LessOrEqual(t, total(true), 3*time.Minute)
-	es, err := Select([]string{result.PeersEcho, Peers, result.PeersEcho}, false)
+	es, err := Select([]string{result.PeersEcho, "peers", result.PeersEcho}, false)
 	require.NoError(t, err)
 	require.Len(t, es, 3)
 	type cell struct {

@@ -9,6 +9,15 @@ import (
 
 // What the processes of a trial are started with.
 
+// Commands are what the trial's server and load are started with, or its program,
+// and no load. What is known only when it runs stands in braces.
+func (s *Spec) Commands() (server, load []string) {
+	if s.Program != nil {
+		return s.Program.Argv, nil
+	}
+	return s.serverArgs(), s.loadArgs("{addr}")
+}
+
 func (s *Spec) serverArgs() []string {
 	if s.Foreign != nil {
 		return s.Foreign.Argv

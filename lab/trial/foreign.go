@@ -3,9 +3,11 @@ package trial
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,16 +15,20 @@ import (
 // Foreign is a server that is not ours. It is started on ServerCPUs: the lab
 // binds it, whether or not it can bind itself.
 //
-// In Argv and Files these stand for what the trial knows: {syslet} for this
+// In Argv, Env and Files these stand for what the trial knows: {syslet} for this
 // executable, {dir} for the trial's own folder (empty at first, removed at the
 // end), {disk} for the file of NeedsDiskFile, {cpus} for the server's CPUs as
 // taskset writes them, and, if Silent, {addr} and {port} for where to listen.
 type Foreign struct {
 	Argv []string
+	// Env is added to the lab's own environment.
+	Env map[string]string
 	// Files are written into {dir} before the start, beside Spec.Files.
 	Files map[string]string
 	// Silent servers print no Ready line. A free loopback port is chosen for them,
-	// and they are ready when it accepts. They must be one process.
+	// and they are ready when it accepts. They should be one process: others than the
+	// first are not measured. What they print is kept for the case that they fail. They
+	// are ended by SIGTERM, to them and all that they started.
 	Silent bool
 	// NoCounters says why the server has no /stats, in words for the report: "a C
 	// program's allocations are not counted". Empty: its Ready line has an admin.
@@ -79,16 +85,28 @@ func (s *Spec) startForeign(ctx context.Context) (*server, error) {
 	if !s.Foreign.Silent {
 		return startServer(argv, s.ServerCPUs)
 	}
-	p, err := start(argv, s.ServerCPUs)
+	p, err := startSilent(argv, s.Foreign.environ(r), s.ServerCPUs)
 	if err != nil {
 		return nil, err
 	}
-	srv := &server{process: p, argv: argv, ready: Ready{Listen: addr, PID: p.cmd.Process.Pid}}
+	srv := &server{process: p, argv: argv, silent: true, ready: Ready{Listen: addr, PID: p.cmd.Process.Pid}}
 	if err := srv.awaitPort(ctx); err != nil {
+		if srv.gone() {
+			return nil, fmt.Errorf("the server did not start: %w", srv.stop())
+		}
 		srv.end()
-		return nil, fmt.Errorf("the server did not start: %w: %s", err, p.errs.String())
+		return nil, fmt.Errorf("the server did not start: it does not accept on %s: %w: %s", addr, err, p.errs.String())
 	}
 	return srv, nil
+}
+
+// environ is the environment of a server, with what stands for itself replaced.
+func (f *Foreign) environ(r *strings.Replacer) []string {
+	env := os.Environ()
+	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
+		env = append(env, name+"="+r.Replace(f.Env[name]))
+	}
+	return env
 }
 
 // freePort is a loopback address that was free a moment ago: for servers that
@@ -101,7 +119,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// awaitPort connects until the server accepts.
+// awaitPort connects until the server accepts, or is no more.
 func (s *server) awaitPort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -110,6 +128,9 @@ func (s *server) awaitPort(ctx context.Context) error {
 		c, err := d.DialContext(ctx, "tcp4", s.ready.Listen)
 		if err == nil {
 			return c.Close()
+		}
+		if s.gone() {
+			return err
 		}
 		select {
 		case <-ctx.Done():

@@ -59,19 +59,46 @@ func (t *tail) String() string {
 // start runs argv on these CPUs, any if there are none. The child dies with us,
 // so that a lab that is killed leaves no server behind.
 func start(argv []string, cpus []int) (*process, error) {
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...)}
-	p.cmd.Stderr = &p.errs
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p := prepare(argv)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
 	p.out, p.stdout = out, bufio.NewScanner(out)
 	p.stdout.Buffer(make([]byte, 64<<10), 16<<20)
+	return p, p.fork(cpus)
+}
+
+// startSilent runs argv with that environment. Nothing is read from it: what it
+// prints is only kept, its end at least, for the case that it fails.
+func startSilent(argv, env []string, cpus []int) (*process, error) {
+	p := prepare(argv)
+	p.cmd.Env, p.cmd.Stdout = env, &p.errs
+	// What it started itself may outlive it and hold the pipe.
+	p.cmd.WaitDelay = time.Second
+	p.stdout = bufio.NewScanner(strings.NewReader(""))
+	return p, p.fork(cpus)
+}
+
+func prepare(argv []string) *process {
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...)}
+	p.cmd.Stderr = &p.errs
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	return p
+}
+
+func (p *process) fork(cpus []int) error {
 	if err := bound(cpus, p.cmd.Start); err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", argv[0], err)
+		return fmt.Errorf("cannot start %s: %w", p.cmd.Path, err)
 	}
-	return p, nil
+	return nil
+}
+
+// gone reports whether it has ended, and leaves it to be waited for.
+func (p *process) gone() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
 
 // forks takes what is to run on the one thread from which all children come. The
@@ -159,6 +186,8 @@ type server struct {
 	*process
 	argv  []string
 	ready Ready
+	// silent servers are not ours: they know no orderly end but SIGTERM.
+	silent bool
 }
 
 func startServer(argv []string, cpus []int) (*server, error) {
@@ -184,16 +213,52 @@ func orEOF(err error) error {
 	return err
 }
 
-// stop ends the server in good order, or kills it when that takes too long.
+// stop ends the server in good order, or kills it when that takes too long. A
+// server that has ended before by itself is an error, with its last words.
 func (s *server) stop() error {
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+	early := s.gone()
+	switch {
+	case s.silent:
+		// Also once it is gone: what it started may not be.
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
+	case s.cmd.Process.Signal(os.Interrupt) != nil:
 		s.kill()
 	}
 	timer := time.AfterFunc(stopTimeout, s.kill)
 	defer timer.Stop()
 	for s.stdout.Scan() {
 	}
-	return s.wait()
+	err := s.wait()
+	status, _ := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case early:
+		return fmt.Errorf("the server ended by itself (%v): %s", s.cmd.ProcessState, s.errs.String())
+	case s.silent && status.Signaled() && status.Signal() == syscall.SIGKILL:
+		return fmt.Errorf("the server did not end within %v of SIGTERM and was killed: %s", stopTimeout, s.errs.String())
+	case s.silent:
+		return nil // an end on demand, whatever it is called
+	}
+	return err
+}
+
+// endServer ends the server as the plan says; err is what went wrong before. That
+// the server had ended by itself explains that, and comes first.
+func (r *run) endServer(err error) error {
+	early := r.server.gone()
+	if r.spec.KillServer && !early {
+		r.server.end()
+		return err
+	}
+	e := r.server.stop()
+	switch {
+	case e == nil || err != nil && !early:
+		return err
+	case err != nil:
+		return fmt.Errorf("%w; %w", e, err)
+	case early:
+		return e
+	}
+	return fmt.Errorf("the server did not end in good order: %w", e)
 }
 
 // end kills the server.
@@ -235,6 +300,9 @@ func (s *server) snapshot(ctx context.Context) (admin.Snapshot, error) {
 
 func (s *server) probe(ctx context.Context, act string) (sensor.ProbeResult, error) {
 	var res sensor.ProbeResult
+	if s.ready.Admin == "" {
+		return res, errors.New("the server has no cache probe")
+	}
 	err := s.ask(ctx, http.MethodPost, "/probe/"+act, &res)
 	return res, err
 }

@@ -94,6 +94,9 @@ type Spec struct {
 	// DiskBytes is the size of DiskFile; 0: 64 MiB.
 	DiskBytes int64
 
+	// Overhead is what the trial takes beside its phases, for Estimate.
+	Overhead time.Duration
+
 	// Idle, if set, are connections that are held beside those of the load, and on
 	// which nothing happens.
 	Idle *Idle
@@ -118,8 +121,19 @@ type Variant struct {
 	// Model is one of package models, Flags are further flags of syslet serve.
 	Model string
 	Flags []string
-	// Command starts any server that listens on {addr} or {port} of loopback: see Foreign.
+	// Command starts any server that listens on {addr} or {port} of loopback, with Env
+	// added to the lab's own environment: see Foreign.
 	Command []string
+	Env     map[string]string
+}
+
+// Foreign is how a server of the user's is run; nil if v is a model of ours. Nothing
+// is asked of it but to accept connections: what only it could count is missing.
+func (v *Variant) Foreign() *Foreign {
+	if len(v.Command) == 0 {
+		return nil
+	}
+	return &Foreign{Argv: v.Command, Env: v.Env, Silent: true, NoCounters: "a server of the plan's own does not say what it allocates"}
 }
 
 // Under is the model of ours that serves; for other programs Model itself.
@@ -133,6 +147,19 @@ func (s *Spec) Under() string {
 // ID is the trial's ID within its run.
 func (s *Spec) ID() string { return result.TrialID(s.Experiment, s.Model, s.Round, s.Factors) }
 
+// Estimate is about how long the trial takes, if the warm-up takes no longer than
+// it must.
+func (s *Spec) Estimate() time.Duration {
+	d := s.Warmup + s.Window + s.CountFor + s.Overhead
+	if s.ProbeFor > 0 {
+		d += s.ProbeFor + probeGap
+	}
+	if s.SLO != nil {
+		d += sloTries * (s.SLO.For + s.SLO.For/4)
+	}
+	return d + s.Saturate + s.Saturate/4
+}
+
 // Mix is how many of a game's requests are of each kind, by weight.
 type Mix struct{ Moves, Chats, Pings, Saves, Rankings int }
 
@@ -144,4 +171,6 @@ const (
 	// probeGap lets the loop fill its caches again after the probe.
 	probeGap = 100 * time.Millisecond
 	drainFor = 2 * time.Second
+	// sloTries is about how many rates a search tries, each with a warm-up.
+	sloTries = 10
 )

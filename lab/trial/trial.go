@@ -68,15 +68,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.out.Command.Server = r.server.argv
-	defer func() {
-		if r.spec.KillServer {
-			r.server.end()
-			return
-		}
-		if e := r.server.stop(); e != nil && err == nil {
-			err = fmt.Errorf("the server did not end in good order: %w", e)
-		}
-	}()
+	defer func() { err = r.endServer(err) }()
 	if r.spec.Idle != nil {
 		held, err := r.holdIdle(ctx)
 		if err != nil {
