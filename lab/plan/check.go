@@ -134,7 +134,7 @@ func listens(v trial.Variant) bool {
 func (e *Experiment) checkFactors(f *findings) {
 	for name := range e.Labels {
 		if slices.Contains(factorNames(""), name) || name == "" {
-			f.add("labels."+clip(name), "is a name of a factor or empty: take another")
+			f.add("labels."+clip(name), "is the name of a factor, or empty: take another")
 		}
 	}
 	for i := range e.Factors {
@@ -251,8 +251,11 @@ func (c *cell) senseOfPhases(f *findings) {
 	if c.ProbeFor > 0 && c.Shards > 1 {
 		f.add("probe_for", "the cache probe measures one loop; want shards: 1 with it")
 	}
-	if c.SLO.Bound == 0 && (c.SLO.For > 0 || c.SLO.Precision > 0) {
-		f.add("slo", "is missing, and slo_for or slo_precision is there: want %s", findSetting("slo").want)
+	if c.SLO.Bound == 0 && c.SLO.For > 0 {
+		f.add("slo_for", "there is no bound to search for: set slo")
+	}
+	if c.SLO.Bound == 0 && c.SLO.Precision > 0 {
+		f.add("slo_precision", "there is no bound to search for: set slo")
 	}
 	if c.SLO.For > 0 && c.SLO.For < windowLeast {
 		f.add("slo_for", "%v is too short to measure anything: want at least %v", c.SLO.For, windowLeast)
@@ -264,7 +267,7 @@ func (c *cell) senseOfShape(f *findings) {
 	bursts := s.Arrivals == load.ArrivalsBursts
 	switch {
 	case bursts && s.BurstSize == 0:
-		c.lacks(f, "burst_size", true)
+		f.add("arrivals", "bursts have a size: set burst_size")
 	case !bursts && s.BurstSize > 0:
 		f.add("burst_size", "goes with arrivals: bursts only")
 	}

@@ -59,6 +59,10 @@ func (p *parser) experiment(root *yaml.Node, quick bool) Experiment {
 	d := document{parser: p, e: Experiment{Rounds: roundsDefault}, places: map[string]place{"": {line: root.Line}}}
 	before := len(p.problems)
 	all := p.entries(root, "")
+	for i := 0; i+1 < len(root.Content); i += 2 { // also of what entries has refused
+		k := root.Content[i]
+		d.at(k.Value, k.Line, clip(k.Value))
+	}
 	field := map[string]entry{}
 	for _, en := range all {
 		field[en.name] = en
@@ -145,6 +149,10 @@ func (d *document) own(en entry) {
 		d.rounds(en, "rounds")
 	case "labels":
 		d.e.Labels = d.texts(en, "labels", "names with values")
+		for i := 0; i+1 < len(en.value.Content); i += 2 {
+			name := "labels." + clip(en.value.Content[i].Value)
+			d.at(name, en.value.Content[i].Line, name)
+		}
 	case "thresholds":
 		d.thresholds(en)
 	case "together":
@@ -152,15 +160,15 @@ func (d *document) own(en entry) {
 	case "opt_in":
 		d.e.OptIn = d.flag(en)
 	default:
-		d.unknown(en, clip(en.name), append(ownNames(), settingNames(d.e.Workload)...))
+		d.unknown(en, clip(en.name), append(ownNames(), settingNames(d.workload())...))
 	}
 }
 
 // setting reads one into e; false if there was something wrong.
 func (d *document) setting(en entry, path string, e *Experiment) (text string, v Value, ok bool) {
 	s := findSetting(en.name)
-	if d.knows() && !s.has(d.e.Workload) {
-		d.say(en.line, path, "the workload %s has no such setting; it has %s", d.e.Workload, strings.Join(settingNames(d.e.Workload), ", "))
+	if d.workload() != "" && !s.has(d.e.Workload) {
+		d.say(en.line, path, "the workload %s has no such setting; it has %s", d.e.Workload, strings.Join(settingNames(d.workload()), ", "))
 		return "", v, false
 	}
 	v, err := valueOf(en.value)
@@ -173,9 +181,14 @@ func (d *document) setting(en entry, path string, e *Experiment) (text string, v
 	return text, v, err == nil
 }
 
-// knows reports whether there is such a workload. If not, check says so, and
-// whatever any workload has is read.
-func (d *document) knows() bool { return slices.Contains(workloadNames(), d.e.Workload) }
+// workload is empty if there is none of that name: check says so, and whatever any
+// workload has is read.
+func (d *document) workload() string {
+	if !slices.Contains(workloadNames(), d.e.Workload) {
+		return ""
+	}
+	return d.e.Workload
+}
 
 func (d *document) models(en entry, path string) {
 	models, ok := d.list(en, path, "a list as [nonblock, goroutine]")

@@ -22,9 +22,9 @@ func (d *document) factors(en entry) {
 		s := findSetting(f.name)
 		switch {
 		case !slices.Contains(factorNames(""), f.name):
-			d.say(f.line, path, "there is no such factor%s", orList(clip(f.name), factorNames(d.e.Workload)))
-		case f.name != Case && d.knows() && !s.has(d.e.Workload):
-			d.say(f.line, path, "the workload %s has no such factor; it has %s", d.e.Workload, strings.Join(factorNames(d.e.Workload), ", "))
+			d.say(f.line, path, "there is no such factor%s", orList(clip(f.name), factorNames(d.workload())))
+		case f.name != Case && d.workload() != "" && !s.has(d.e.Workload):
+			d.say(f.line, path, "the workload %s has no such factor; it has %s", d.e.Workload, strings.Join(factorNames(d.workload()), ", "))
 		case f.value.Kind != yaml.SequenceNode || len(f.value.Content) == 0:
 			d.say(f.line, path, "want a list of levels, as [1, 2]")
 		default:
@@ -63,7 +63,7 @@ func (d *document) level(factor string, n *yaml.Node, path, part string) (l Leve
 				d.say(en.line, at, "is the factor itself: its value is the field level")
 				ok = false
 			case findSetting(en.name) == nil:
-				d.unknown(en, at, append(settingNames(d.e.Workload), "level"))
+				d.unknown(en, at, append(settingNames(d.workload()), "level"))
 				ok = false
 			default:
 				_, v, fine := d.setting(en, at, &scratch)
@@ -106,7 +106,7 @@ func (d *document) quick(en entry) {
 		case q.name == "levels":
 			d.keepLevels(q)
 		case findSetting(q.name) == nil:
-			d.unknown(q, path, append(settingNames(d.e.Workload), "question", "rounds", "models", "levels"))
+			d.unknown(q, path, append(settingNames(d.workload()), "question", "rounds", "models", "levels"))
 		default:
 			d.setting(q, path, &d.e)
 		}

@@ -64,7 +64,7 @@ type Experiment struct {
 	DiskBytes     int64
 	KillServer    bool
 	// Size of echo's frames and of a fan-out's messages in bytes; 0: the load's own.
-	Size int
+	Size int64
 	// Shards of a model's server; 0: 1.
 	Shards int
 	// FileBytes is the length of the file that a file server is asked for.

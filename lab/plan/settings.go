@@ -87,8 +87,8 @@ var workSettings = []setting{
 			e.NeedsDiskFile = e.NeedsDiskFile || err == nil
 			return text, err
 		}},
-	whole("size", 16, 65536, "bytes", "bytes of a message; more than 16 on echo without blocking_share only",
-		func(e *Experiment) *int { return &e.Size }).only(workloads.Echo, workloads.Fanout),
+	size("size", 16, 65536, "bytes, 16 to 64KiB", "bytes of a message; more than 16 on echo without blocking_share only",
+		func(e *Experiment) *int64 { return &e.Size }).only(workloads.Echo, workloads.Fanout),
 	size("disk_bytes", 1<<20, 1<<40, "bytes, at least 1 MiB, e.g. 64MiB", "of the file that is read from; default 64 MiB, filework 1 GiB",
 		func(e *Experiment) *int64 { return &e.DiskBytes }).only(workloads.Echo, FileWork),
 	{name: "file_work", of: []string{FileWork}, want: "KIND-DEPTH, e.g. direct-32; kinds are " + strings.Join(slices.Sorted(maps.Keys(fileWorkFlags)), ", "),
@@ -243,6 +243,7 @@ func setSLO(e *Experiment, v Value) (string, error) {
 	if !ok || !isP || err1 != nil || err2 != nil || p <= 0 || p >= 100 || d <= 0 || d > longest {
 		return "", fmt.Errorf("%q is no percentile with a bound", text)
 	}
-	e.SLO.Quantile, e.SLO.Bound = p/100, d
+	// Rounded, so that 99.9 is the number that 0.999 is.
+	e.SLO.Quantile, e.SLO.Bound = math.Round(p*1e10)/1e12, d
 	return fmt.Sprintf("p%s=%v", showNumber(p), d), nil
 }

@@ -48,7 +48,7 @@ func (t Threshold) Check(value float64) bool {
 	return value <= t.Bound
 }
 
-const thresholdForm = "want METRIC <= BOUND, as latency_p99 <= 2ms (<, >=, > too)"
+const thresholdForm = "want METRIC <= BOUND, as latency_p99 <= 2ms; <, >= and > do, too"
 
 // ParseThreshold reads one. Times have a unit (500us, 2ms), sizes may have one
 // (64MiB), rates and percentages may end in /s and %.

@@ -185,7 +185,7 @@ func parseBytes(text string) (int64, error) {
 
 // didYouMean is the nearest of some names, as a question, if one is near.
 func didYouMean(text string, names []string) string {
-	best, at := "", 1+len(text)/3
+	best, at := "", max(1, len(text)/3)
 	for _, name := range names {
 		if d := distance(text, name); d <= at && (d < at || best == "") {
 			best, at = name, d

@@ -61,7 +61,7 @@ func (c *cell) serveFlags() []string {
 func (c *cell) loadFlags() []string {
 	var a []string
 	if c.Size > 0 {
-		a = append(a, "--size", strconv.Itoa(c.Size))
+		a = append(a, "--size", strconv.FormatInt(c.Size, 10))
 	}
 	if c.Workload == workloads.Files {
 		a = append(a, "--path", "/file.txt", "--root", "{dir}/www")
