@@ -18,6 +18,8 @@ type cell struct {
 	texts      []string
 	// from says by which part of the plan a setting has its value, if by a level.
 	from map[string]string
+	// served is the text of the file of FileBytes, made once for all trials.
+	served string
 }
 
 // cells are all combinations of levels, the last factor varying fastest.
@@ -101,7 +103,10 @@ func (c *cell) spec(model string, round int, seed uint64) trial.Spec {
 		s.Rate, s.Mix = c.withRankings()
 	}
 	if c.FileBytes > 0 {
-		s.Files = map[string]string{"www/file.txt": textOf(int(c.FileBytes))}
+		if c.served == "" {
+			c.served = textOf(int(c.FileBytes))
+		}
+		s.Files = map[string]string{"www/file.txt": c.served}
 	}
 	if c.FileWork != "" {
 		if s.DiskBytes == 0 {

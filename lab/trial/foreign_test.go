@@ -3,6 +3,7 @@ package trial
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -136,11 +137,42 @@ func TestSilentServer(t *testing.T) {
 	require.Contains(t, string(cpus), "Cpus_allowed_list:\t"+CPUList(s.ServerCPUs)+"\n")
 	require.NoError(t, srv.stop())
 
+	s.Foreign.Argv = []string{"sh", "-c", "echo cannot >&2; exit 7"}
+	_, err = s.startForeign(t.Context())
+	require.ErrorContains(t, err, "ended by itself (exit status 7): cannot", "at once, not when time is up")
+
 	s.Foreign.Argv = []string{"sh", "-c", "echo cannot >&2; sleep 60"}
 	ctx, cancel := contextThatEnds(t)
 	defer cancel()
 	_, err = s.startForeign(ctx)
 	require.ErrorContains(t, err, "did not start")
+}
+
+// TestVariantCommand: a server of the plan's own has its environment, is ended by
+// SIGTERM, which it need not know, and is told apart from one that ended by itself.
+func TestVariantCommand(t *testing.T) {
+	s := spec(t)
+	require.NoError(t, os.MkdirAll(s.WorkDir, 0o755))
+	v := Variant{Command: []string{os.Args[0], "{port}"}, Env: map[string]string{serveAt: "{addr}"}}
+	s.Variant, s.Foreign = &v, v.Foreign()
+	srv, err := s.startForeign(t.Context())
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(srv.ready.Listen)
+	require.NoError(t, err)
+	require.Equal(t, []string{os.Args[0], port}, srv.argv)
+	require.False(t, srv.gone())
+	require.False(t, srv.hasChildren())
+	require.NoError(t, srv.stop())
+
+	srv, err = s.startForeign(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, srv.cmd.Process.Signal(os.Interrupt)) // somebody else's
+	require.Eventually(t, srv.gone, 10*time.Second, time.Millisecond)
+	r := run{spec: s, server: srv}
+	err = r.endServer(errors.New("the load: refused"))
+	require.ErrorContains(t, err, "the server ended by itself (exit status 0)")
+	require.ErrorContains(t, err, "the load: refused")
+	require.Nil(t, (&Variant{Model: "nonblock"}).Foreign())
 }
 
 // TestReadyServer keeps the contract of the line, without an admin.

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -241,10 +243,23 @@ func (s *server) stop() error {
 	return err
 }
 
+// hasChildren reports whether the process has any, as far as the kernel says it
+// (CONFIG_PROC_CHILDREN).
+func (p *process) hasChildren() bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
+	return slices.ContainsFunc(tasks, func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && len(bytes.TrimSpace(text)) > 0
+	})
+}
+
 // endServer ends the server as the plan says; err is what went wrong before. That
 // the server had ended by itself explains that, and comes first.
 func (r *run) endServer(err error) error {
 	early := r.server.gone()
+	if r.server.silent && !early && r.server.hasChildren() {
+		r.evidence.Flaws = append(r.evidence.Flaws, "the server has started further processes, whose CPU time, switches and memory are not counted (command: one process, e.g. by exec)")
+	}
 	if r.spec.KillServer && !early {
 		r.server.end()
 		return err
