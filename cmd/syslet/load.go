@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/trial"
@@ -21,6 +22,7 @@ import (
 // loadFlags are the flags of syslet load.
 type loadFlags struct {
 	workload, cpus string
+	requests       string
 	closed, json   bool
 	cfg            load.Config
 	idle           load.IdleConfig
@@ -37,6 +39,8 @@ arrivals; latency counts from the intended send time), or with --closed with a f
 
   syslet load --workload game --target 127.0.0.1:7777 --rate 5000 --conns 500 --duration 10s --cpus 1 --json
 
+Its shape can be another: bursts, a ramp, reconnects, a storm of connects, slow readers, several threads.
+
 With --json, lines of JSON: one as each phase begins, and the report last.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return drive(c.Context(), &f) },
@@ -48,6 +52,11 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.Float64Var(&f.cfg.Rate, "rate", 5000, "requests per second over all connections")
 	fl.DurationVar(&f.cfg.Duration, "duration", 10*time.Second, "length of the measured window")
 	fl.DurationVar(&f.cfg.Warmup, "warmup", time.Second, "length of the warm-up before it")
+	fl.DurationVar(&f.cfg.ProbeFor, "probe-for", 0, "how long the load goes on unmeasured between warm-up and window, for sensors that disturb")
+	fl.IntVar(&f.cfg.Slices, "slices", 20, "slices of the window in the report, each with its own figures")
+	fl.StringVar(&f.requests, "requests", "", "file for the times of each request of the window, written when all is over: CSV, in ns since its begin")
+	fl.IntVar(&f.cfg.Requests, "requests-most", 1_000_000, "with --requests: the most that are kept, 40 bytes each; how many are left out is reported")
+	shapeFlags(fl, &f.cfg.Shape)
 	fl.DurationVar(&f.cfg.Tail, "tail", 0, "how long requests go on after the window, for sensors that disturb")
 	fl.DurationVar(&f.cfg.Drain, "drain", 5*time.Second, "longest wait for the last answers")
 	fl.Uint64Var(&f.cfg.Seed, "seed", 1, "decides arrivals and requests")
@@ -71,6 +80,21 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.IntVar(&f.work.Game.Rank, "rankings", 0, "game: weight of rankings, for a server with --ledger")
 	fl.BoolVar(&f.json, "json", false, "phases and the report as lines of JSON")
 	return c
+}
+
+// shapeFlags are those of load.Shape.Flags.
+func shapeFlags(fl *pflag.FlagSet, s *load.Shape) {
+	fl.StringVar(&s.Arrivals, "arrivals", load.ArrivalsPoisson, "poisson, constant (even distances) or bursts")
+	fl.IntVar(&s.BurstSize, "burst-size", 0, "with --arrivals bursts: requests at one moment; the moments are at even distances")
+	fl.Float64Var(&s.RampFrom, "ramp-from", 0, "requests per second when the window begins: they grow evenly to --rate at its end; 0: no ramp")
+	fl.Float64Var(&s.ReconnectPerS, "reconnect-rate", 0, "connections per second that are closed, when nothing is open on them, and made anew")
+	fl.IntVar(&s.StormConns, "storm-conns", 0, "connections more that connect at once, --storm-at; they say hello and are asked nothing")
+	fl.DurationVar(&s.StormAt, "storm-at", 0, "when, counted from the begin of the window")
+	fl.Float64Var(&s.SlowShare, "slow-share", 0, "share of the connections that read slowly, 0 to 1: what is asked on them is counted apart")
+	fl.IntVar(&s.SlowBytesPerS, "slow-rate", 0, "of --slow-share: bytes per second that each reads at most")
+	fl.DurationVar(&s.Timeout, "timeout", 0, "requests without answer for so long are counted as timed out, and waited for all the same; 0: none")
+	fl.IntVar(&s.Threads, "threads", 1, "threads of the load, each with its share of connections and rate, on a CPU each if --cpus has enough")
+	fl.DurationVar(&s.WarmupMost, "warmup-most", 0, "longest warm-up: it lasts --warmup at least, and until the answers are steady by test; 0: just --warmup")
 }
 
 func drive(ctx context.Context, f *loadFlags) (err error) {
@@ -112,6 +136,9 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 			fmt.Fprintf(os.Stderr, "%s\n", p.Name)
 		}
 	}
+	if f.requests == "" {
+		f.cfg.Requests = 0
+	}
 	rep, err := load.Run(ctx, f.cfg)
 	if rep != nil {
 		mu.Lock()
@@ -121,8 +148,24 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 		} else {
 			printReport(rep)
 		}
+		err = errors.Join(err, writeRequests(f.requests, rep.Requests))
 	}
 	return err
+}
+
+// writeRequests writes the file of --requests, if there is one.
+func writeRequests(path string, r *load.RequestsReport) error {
+	if path == "" || r == nil {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("cannot write the requests (--requests): %w", err)
+	}
+	if err := errors.Join(r.WriteCSV(file), file.Close()); err != nil {
+		return fmt.Errorf("cannot write the requests (--requests): %w", err)
+	}
+	return nil
 }
 
 // openIdle opens the idle connections and says so.
@@ -160,10 +203,31 @@ func printReport(r *load.Report) {
 		l := k.Latency
 		fmt.Printf("%-10s %9d %10.1f %10.1f %10.1f %10.1f %10.1f\n", k.Name, l.Count, l.P50Us, l.P90Us, l.P99Us, l.P999Us, l.MaxUs)
 	}
+	if p := r.Self.Pacing; p.Count > 0 {
+		fmt.Printf("%-10s %9d %10.1f %10.1f %10.1f %10.1f %10.1f\n", "pacing us", p.Count, p.P50Us, p.P90Us, p.P99Us, p.P999Us, p.MaxUs)
+	}
+	steady := "the answers were steady"
+	if !r.WarmupSteady {
+		steady = "the answers were not found steady"
+	}
+	fmt.Printf("warm-up %.2f s: %s; in flight on average %.2f; the load was busy for %.0f %%\n", r.WarmupS, steady, r.MeanInFlight, 100*r.Self.Busy)
+	printConnects("storm", r.Storm)
+	printConnects("reconnects", r.Reconnects)
+	if s := r.Slow; s != nil {
+		fmt.Printf("slow readers: %d connections, asked %d, answered %d, p50 %.0f us, p99 %.0f us\n", s.Conns, s.Intended, s.Answered, s.Latency.Latency.P50Us, s.Latency.Latency.P99Us)
+	}
 	for _, s := range r.Suspicions {
 		fmt.Println("suspect:", s)
 	}
 	if r.LastFailure != "" {
 		fmt.Println("last failure:", r.LastFailure)
 	}
+}
+
+func printConnects(what string, r *load.ConnectReport) {
+	if r == nil {
+		return
+	}
+	fmt.Printf("%s: %d begun, %d connected, %d failed; connect us p50 %.1f p99 %.1f max %.1f; hello us p50 %.1f p99 %.1f max %.1f\n", what, r.Begun, r.Connected, r.Failed,
+		r.Connect.P50Us, r.Connect.P99Us, r.Connect.MaxUs, r.Hello.P50Us, r.Hello.P99Us, r.Hello.MaxUs)
 }

@@ -30,6 +30,11 @@ type Config struct {
 	// Warmup, Duration and Drain are the lengths of the phases. Drain is the
 	// longest wait for the last answers; default 5 s.
 	Warmup, Duration, Drain time.Duration
+	// ProbeFor is how long the load goes on, unmeasured, between warm-up and window,
+	// for a sensor that disturbs what it measures: the phase PhaseProbe.
+	ProbeFor time.Duration
+	// Slices is in how many the window is divided for Report.Series; default 20.
+	Slices int
 	// Tail is how long requests go on after the window, of which nothing is
 	// measured but how many were answered: for sensors that disturb.
 	Tail time.Duration
@@ -37,8 +42,14 @@ type Config struct {
 	Seed uint64
 	// Load makes the clients.
 	Load script.Load
-	// CPUs to which the loop's thread is pinned; empty leaves it alone.
+	// CPUs to which the load's threads are pinned, one each if there are enough for
+	// several, otherwise all to all; empty leaves them alone.
 	CPUs []int
+	// Shape is how the load differs from a steady stream.
+	Shape Shape
+	// Requests, if above 0, is of how many requests of the window Report.Requests keeps
+	// the times; the rest is counted. Each takes 40 bytes.
+	Requests int
 	// Mode defaults to Open.
 	Mode Mode
 	// Outstanding requests of each connection (closed loop); default 1.
@@ -69,6 +80,10 @@ const (
 	mostConns = 1 << 24
 	// mostKinds bounds the histograms: each kind has three of about 200 KiB.
 	mostKinds = 256
+	mostRate  = 1e8
+	// Each slice takes 8 KiB a thread.
+	defaultSlices, mostSlices = 20, 1000
+	mostRequests              = 1 << 26
 )
 
 // withDefaults fills in what was left out and refuses what makes no sense,
@@ -89,7 +104,14 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ConnectsInFlight == 0 {
 		c.ConnectsInFlight = defaultInFlight
 	}
-	return c, c.check()
+	if c.Slices == 0 {
+		c.Slices = defaultSlices
+	}
+	c.Shape = c.Shape.withDefaults()
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	return c, c.Shape.check(&c)
 }
 
 func (c *Config) check() error {
@@ -104,7 +126,7 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: Config.Conns is %d: must be 1 to %d", c.Conns, mostConns)
 	case c.Mode != Open && c.Mode != Closed:
 		return fmt.Errorf("load: Config.Mode is %q: must be %q or %q", c.Mode, Open, Closed)
-	case c.Mode == Open && !(c.Rate > 0 && c.Rate <= 1e8):
+	case c.Mode == Open && !(c.Rate > 0 && c.Rate <= mostRate):
 		return fmt.Errorf("load: Config.Rate is %v requests/s: must be above 0 and at most 1e8", c.Rate)
 	case window < 1 || window&(window-1) != 0 || window > math.MaxInt32:
 		return fmt.Errorf("load: Window of the script is %d: must be a power of two", window)
@@ -116,8 +138,12 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: Config.Speakers is %d: must be 0 to Conns %d", c.Speakers, c.Conns)
 	case c.Duration <= 0:
 		return fmt.Errorf("load: Config.Duration is %v: must be above 0", c.Duration)
-	case c.Warmup < 0 || c.Tail < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
-		return fmt.Errorf("load: Config.Warmup %v, Tail %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.Tail, c.Drain, c.ConnectTimeout)
+	case c.Warmup < 0 || c.ProbeFor < 0 || c.Tail < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
+		return fmt.Errorf("load: Config.Warmup %v, ProbeFor %v, Tail %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.ProbeFor, c.Tail, c.Drain, c.ConnectTimeout)
+	case c.Slices < 1 || c.Slices > mostSlices:
+		return fmt.Errorf("load: Config.Slices (--slices) is %d: must be 1 to %d", c.Slices, mostSlices)
+	case c.Requests < 0 || c.Requests > mostRequests:
+		return fmt.Errorf("load: Config.Requests (--requests-most) is %d: must be 0 to %d", c.Requests, mostRequests)
 	case c.ConnectRate < 0 || c.ConnectsInFlight < 0:
 		return fmt.Errorf("load: Config.ConnectRate %v, ConnectsInFlight %d: none may be negative", c.ConnectRate, c.ConnectsInFlight)
 	}
@@ -128,6 +154,7 @@ func (c *Config) check() error {
 const (
 	PhaseConnect = "connect"
 	PhaseWarmup  = "warmup"
+	PhaseProbe   = "probe" // only with Config.ProbeFor
 	PhaseMeasure = "measure"
 	PhaseTail    = "tail" // only with Config.Tail
 	PhaseDrain   = "drain"

@@ -16,16 +16,26 @@ const (
 	stageGone             // closed or broken
 )
 
-// conn is one scripted connection. Its number never changes and is never reused,
-// so an event of a descriptor that was closed in the same batch finds stageGone.
+// conn is one scripted connection. Its number never changes. Its generation counts
+// its descriptors: an event of one that was closed in the same batch finds another.
 type conn struct {
-	client script.Client
-	fd     int
-	number int32
-	stage  stage
+	client     script.Client
+	fd         int
+	number     int32
+	index      int32 // among the connections of all threads
+	generation uint32
+	stage      stage
+	// slow readers read at most Shape.SlowBytesPerS; asleep ones do not read now.
+	slow, asleep bool
+	// leaving: no more requests; it is made anew when what is open is answered.
+	leaving bool
+	// timing, if set, is where its connect is timed, begun at beganNs.
+	timing  *connectTimes
+	beganNs int64
+	wakeNs  int64 // of an asleep one
 	// writing is whether EPOLLOUT is asked for: out[outAt:] waits for room.
 	writing bool
-	// place is the index in loop.alive. Invariant: alive[place] == number while stageReady.
+	// place is the index in loop.alive, or none. Invariant: alive[place] == number.
 	place int32
 	// inFlight counts used slots.
 	inFlight int32
@@ -89,7 +99,7 @@ func (l *loop) flush(c *conn) {
 		case unix.EAGAIN:
 			if !c.writing {
 				c.writing = true
-				l.interest(c, readable|writable)
+				l.interest(c)
 			}
 			return
 		default:
@@ -100,13 +110,20 @@ func (l *loop) flush(c *conn) {
 	c.out, c.outAt = c.out[:0], 0
 	if c.writing {
 		c.writing = false
-		l.interest(c, readable)
+		l.interest(c)
 	}
 }
 
-// interest changes what epoll reports; a failure is as good as a broken connection.
-func (l *loop) interest(c *conn, events uint32) {
-	if err := l.poll.change(c.fd, events, c.number); err != nil {
+// interest tells epoll what to report; a failure is as good as a broken connection.
+func (l *loop) interest(c *conn) {
+	events := uint32(0)
+	if !c.asleep {
+		events |= readable
+	}
+	if c.writing {
+		events |= writable
+	}
+	if err := l.poll.change(c.fd, events, c.number, c.generation); err != nil {
 		l.gone(c, unix.EIO)
 	}
 }
@@ -114,7 +131,11 @@ func (l *loop) interest(c *conn, events uint32) {
 // read takes one scratch buffer full of bytes to the script: with level-triggered
 // epoll the rest shows up again, and no connection keeps the others waiting.
 func (l *loop) read(c *conn) {
-	n, e := receive(c.fd, l.scratch)
+	room := l.scratch
+	if c.slow {
+		room = room[:l.slow.chunk]
+	}
+	n, e := receive(c.fd, room)
 	switch {
 	case e == unix.EAGAIN || e == unix.EINTR:
 		return
@@ -127,6 +148,9 @@ func (l *loop) read(c *conn) {
 	}
 	now := l.now()
 	l.count.bytesIn += int64(n)
+	if c.slow {
+		l.sleepFor(c, n, now)
+	}
 	fresh := l.scratch[:n]
 	if len(c.in) > 0 {
 		c.in = append(c.in, fresh...)
@@ -162,13 +186,17 @@ func (l *loop) answers(c *conn, tags []uint32, now int64) {
 		s.used = false
 		c.inFlight--
 		l.inFlight--
-		l.answered(s, now)
+		l.answered(c, s, now)
 	}
 	if c.stage == stageHello && c.client.Ready() {
-		l.ready(c)
+		l.ready(c, now)
 	}
 	if !c.held.empty() {
 		l.release(c, now)
+	}
+	if c.leaving {
+		l.reopen(c, now)
+		return
 	}
 	if l.refill {
 		l.topUp(c, now)
@@ -195,7 +223,7 @@ func (l *loop) release(c *conn, now int64) {
 // Its connection is gone already, and with it what it had open.
 func (l *loop) putBack(c *conn, intendedNs int64) {
 	l.backlog.push(&c.held, intendedNs)
-	if l.inWindow(intendedNs) {
+	if l.measured(c, intendedNs) {
 		l.open--
 	}
 }
@@ -203,7 +231,7 @@ func (l *loop) putBack(c *conn, intendedNs int64) {
 // topUp brings a connection of the closed loop to Outstanding requests, if it is
 // one that speaks.
 func (l *loop) topUp(c *conn, now int64) {
-	if l.cfg.Speakers > 0 && int(c.number) >= l.cfg.Speakers {
+	if l.cfg.Speakers > 0 && int(c.index) >= l.cfg.Speakers {
 		return
 	}
 	any := false
@@ -212,10 +240,7 @@ func (l *loop) topUp(c *conn, now int64) {
 			return
 		}
 		any = true
-		if l.inWindow(now) {
-			l.count.intended++
-			l.open++
-		}
+		l.intended(c, now, now)
 	}
 	if any {
 		l.flush(c)

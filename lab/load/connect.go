@@ -32,9 +32,9 @@ func resolve(target string) (unix.Sockaddr, int, error) {
 func (l *loop) connectAll() error {
 	began := l.now()
 	deadline := began + int64(l.cfg.ConnectTimeout)
-	for int(l.count.ready) < len(l.conns) {
+	for int(l.count.ready) < l.own {
 		now := l.now()
-		if l.stopped.Load() {
+		if l.shared.stopped.Load() {
 			return fmt.Errorf("load: stopped while connecting: %s", l.connectState())
 		}
 		if now > deadline {
@@ -59,16 +59,16 @@ func (l *loop) connectAll() error {
 }
 
 func (l *loop) connectState() string {
-	return fmt.Sprintf("of %d connections %d begun, %d connected, %d ready", len(l.conns), l.begun, l.count.connected, l.count.ready)
+	return fmt.Sprintf("of %d connections %d begun, %d connected, %d ready", l.own, l.begun, l.count.connected, l.count.ready)
 }
 
 // beginConnects starts as many as Config.ConnectsInFlight and ConnectRate allow.
 func (l *loop) beginConnects(sinceNs int64) error {
-	allowed := int64(len(l.conns))
+	allowed, threads := int64(l.own), float64(l.share.threads)
 	if l.cfg.ConnectRate > 0 {
-		allowed = min(allowed, 1+int64(float64(sinceNs)/1e9*l.cfg.ConnectRate))
+		allowed = min(allowed, 1+int64(float64(sinceNs)/1e9*l.cfg.ConnectRate/threads))
 	}
-	for int64(l.begun) < allowed && l.begun-int(l.count.ready) < l.cfg.ConnectsInFlight {
+	for int64(l.begun) < allowed && l.begun-int(l.count.ready) < max(1, l.share.of(l.cfg.ConnectsInFlight)) {
 		c := &l.conns[l.begun]
 		l.begun++
 		if err := l.begin(c); err != nil {
@@ -82,11 +82,16 @@ func (l *loop) beginConnects(sinceNs int64) error {
 func (l *loop) begin(c *conn) error {
 	fd, err := unix.Socket(l.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return os.NewSyscallError("load: socket of connection "+fmt.Sprint(c.number)+" (raise `ulimit -n` if too many open files)", err)
+		return os.NewSyscallError("load: socket of connection "+fmt.Sprint(c.index)+" (raise `ulimit -n` if too many open files)", err)
 	}
 	c.fd, c.stage = fd, stageConnecting
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("load: setsockopt(TCP_NODELAY)", err)
+	}
+	if c.slow { // before the connect: the window that is offered then never shrinks
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, slowBufferBytes); err != nil {
+			return os.NewSyscallError("load: setsockopt(SO_RCVBUF)", err)
+		}
 	}
 	switch err := unix.Connect(fd, l.address); err {
 	case nil, unix.EINPROGRESS, unix.EINTR:
@@ -95,7 +100,7 @@ func (l *loop) begin(c *conn) error {
 	default:
 		return fmt.Errorf("load: connect %s: %w", l.cfg.Target, err)
 	}
-	if err := l.poll.add(fd, readable|writable, c.number); err != nil {
+	if err := l.poll.add(fd, readable|writable, c.number, c.generation); err != nil {
 		return os.NewSyscallError("load: epoll_ctl", err)
 	}
 	c.writing = true
@@ -110,18 +115,35 @@ func (l *loop) connected(c *conn) {
 		return
 	}
 	c.stage = stageHello
-	l.count.connected++
+	now := l.now()
+	if c.timing != nil {
+		c.timing.connected(now - c.beganNs)
+	}
+	if int(c.number) < l.own {
+		l.count.connected++
+	}
 	c.out = c.client.Hello(c.out)
 	l.flush(c) // also turns EPOLLOUT off
 	if c.stage == stageHello && c.client.Ready() {
-		l.ready(c)
+		l.ready(c, now)
 	}
 }
 
-// ready puts the connection among those that arrivals pick from.
-func (l *loop) ready(c *conn) {
+// ready puts the connection among those that arrivals pick from. Those of the storm
+// are asked nothing.
+func (l *loop) ready(c *conn, now int64) {
 	c.stage = stageReady
+	if c.timing != nil {
+		c.timing.ready(now - c.beganNs)
+	}
+	if int(c.number) >= l.own {
+		l.storm.readyOne(now)
+		return
+	}
 	c.place = int32(len(l.alive))
 	l.alive = append(l.alive, c.number)
 	l.count.ready++
+	if l.refill {
+		l.topUp(c, now)
+	}
 }

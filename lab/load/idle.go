@@ -225,7 +225,7 @@ func (d *Idlers) begin(i int) error {
 	default:
 		return os.NewSyscallError("connect", err)
 	}
-	return os.NewSyscallError("epoll_ctl", d.poll.add(fd, readable|writable|unix.EPOLLET, int32(i)))
+	return os.NewSyscallError("epoll_ctl", d.poll.add(fd, readable|writable|unix.EPOLLET, int32(i), 0))
 }
 
 var errClosedByServer = errors.New("closed by the server")

@@ -76,7 +76,7 @@ func (s *rawEcho) loop(cpu int) {
 			case s.listener:
 				if conn, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
 					open[conn] = true
-					_ = p.add(conn, unix.EPOLLIN, int32(conn))
+					_ = p.add(conn, unix.EPOLLIN, int32(conn), 0)
 				}
 			default:
 				got, e := receive(fd, buf)

@@ -3,7 +3,6 @@ package load
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,33 +24,38 @@ const (
 	scratchBytes  = 256 << 10
 )
 
-// loop is the generator's one thread.
+// loop is one thread of the generator, with its own connections.
 type loop struct {
 	cfg     Config
-	base    time.Time // zero of the loop's clock
+	share   share
+	shared  *schedule
 	poll    *poller
 	address unix.Sockaddr
 	family  int
 
+	// conns are the load's own and behind them those of the storm.
 	conns []conn
-	alive []int32 // numbers of the connections in stageReady, in no order
-	begun int     // connections begun; conns[begun:] are stageNew
+	own   int     // conns[:own] are the load's own
+	alive []int32 // numbers of the own connections in stageReady that may be asked, in no order
+	begun int     // connections begun; conns[begun:own] are stageNew
 
-	arrivals arrivals
-	backlog  backlog
-	rec      *recorder
-	count    counters
-	usage    *usageReader
+	arrivals   arrivals
+	backlog    backlog
+	rec        *recorder
+	count      counters
+	usage      *usageReader
+	requests   *requestLog // nil if not asked for
+	storm      storm
+	reconnects reconnects
+	slow       slowReaders
 
-	phase      string
-	fromNs     int64 // begin of the window, valid from the phase warmup on
-	untilNs    int64 // end of the window
-	tailNs     int64 // end of the tail; untilNs if there is none
-	giveUpNs   int64 // end of the drain
+	phase string
+	times
 	endNs      int64 // when the run ended: what has no answer waited until then
 	refill     bool  // closed loop, before the end of window and tail
 	inFlight   int64 // used slots of living connections
 	open       int64 // requests of the window without answer, on living connections
+	waitingNow int64 // requests without answer from their intended time on; lost ones stay
 	lastTurnNs int64 // begin of the last turn
 	lastDidNs  int64 // when something last happened
 	idleNs     int64 // time in the window in which there was nothing to do
@@ -61,16 +65,19 @@ type loop struct {
 	failure    error // the last failure of a connection
 	cut        bool  // the run ended before its time
 
+	// warm and window are the series of the two phases, current the one that goes on, if any.
+	warm, window, current *series
+
 	scratch []byte
 	tags    []uint32
 
-	// stopped is set by the context on another goroutine; nothing else hangs on it,
-	// so its order against other memory does not matter.
-	stopped atomic.Bool
-	phases  chan Phase
+	phases  chan Phase // of the leader alone, otherwise nil
 	shown   shown
 	reached []Phase
+	self    Self
 }
+
+func (l *loop) leads() bool { return l.share.thread == 0 }
 
 // counters count the whole run unless they say "window".
 type counters struct {
@@ -88,6 +95,26 @@ type counters struct {
 	windowIn, windowOut      int64 // bytes at the window's begin, then of the window
 	windowUnsolicited        int64
 	unanswered, lost, unsent int64 // window; set at the end
+	// Of slow readers, which are in no other count but those of bytes and connections: window.
+	slowIntended, slowAnswered int64
+}
+
+// add sums up the counts of another thread.
+func (c *counters) add(o *counters) {
+	for _, p := range [][2]*int64{
+		{&c.connected, &o.connected}, {&c.ready, &o.ready}, {&c.gone, &o.gone}, {&c.sent, &o.sent}, {&c.answered, &o.answered},
+		{&c.intended, &o.intended}, {&c.answeredOfWindow, &o.answeredOfWindow}, {&c.answeredInWindow, &o.answeredInWindow},
+		{&c.answeredInTail, &o.answeredInTail}, {&c.heldBack, &o.heldBack}, {&c.goneAfterReady, &o.goneAfterReady},
+		{&c.bytesIn, &o.bytesIn}, {&c.bytesOut, &o.bytesOut}, {&c.bytesUnsolicited, &o.bytesUnsolicited},
+		{&c.windowIn, &o.windowIn}, {&c.windowOut, &o.windowOut}, {&c.windowUnsolicited, &o.windowUnsolicited},
+		{&c.unanswered, &o.unanswered}, {&c.lost, &o.lost}, {&c.unsent, &o.unsent},
+		{&c.slowIntended, &o.slowIntended}, {&c.slowAnswered, &o.slowAnswered},
+	} {
+		*p[0] += *p[1]
+	}
+	for i := range c.faults {
+		c.faults[i] += o.faults[i]
+	}
 }
 
 // stalls are times in which the loop should have run and did not.
@@ -99,7 +126,7 @@ func (s *stalls) add(ns int64) {
 	s.maxNs = max(s.maxNs, ns)
 }
 
-func (l *loop) now() int64 { return int64(time.Since(l.base)) }
+func (l *loop) now() int64 { return int64(time.Since(l.shared.base)) }
 
 func (l *loop) inWindow(atNs int64) bool { return atNs >= l.fromNs && atNs < l.untilNs }
 
@@ -107,24 +134,50 @@ var errAllGone = errors.New("all connections are gone")
 
 // traffic runs warm-up, window and drain.
 func (l *loop) traffic() error {
+	if err := l.inStep(); err != nil {
+		return err
+	}
 	now := l.now()
-	l.fromNs = now + int64(l.cfg.Warmup)
-	l.untilNs = l.fromNs + int64(l.cfg.Duration)
-	l.tailNs = l.untilNs + int64(l.cfg.Tail)
-	l.giveUpNs = l.tailNs + int64(l.cfg.Drain)
+	began := l.shared.warmNs.Load()
+	l.times = undecided()
 	l.lastTurnNs, l.lastDidNs = now, now
+	l.warm.begin(began, int64(l.cfg.warmSlice()))
+	l.current = l.warm
 	l.enter(PhaseWarmup, now)
+	l.warmUp(now)
+	l.reconnects.begin(began)
 	if l.cfg.Mode == Closed {
 		l.refill = true
 		for _, number := range l.alive {
 			l.topUp(&l.conns[number], l.now())
 		}
 	} else {
-		l.arrivals.begin(now)
+		l.arrivals.begin(began)
 	}
 	for {
 		if done, err := l.turn(); done || err != nil {
 			return err
+		}
+	}
+}
+
+// inStep waits until all threads are connected, and the warm-up begins.
+func (l *loop) inStep() error {
+	l.shared.threadReady(l.now())
+	for {
+		began := l.shared.warmNs.Load()
+		if began > 0 && l.now() >= began {
+			return nil
+		}
+		if l.shared.stopped.Load() {
+			return errors.New("load: stopped while others were connecting")
+		}
+		n, err := l.poll.wait(100 * time.Microsecond)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			l.event(&l.poll.events[i])
 		}
 	}
 }
@@ -137,6 +190,7 @@ func (l *loop) turn() (done bool, err error) {
 		return done, err
 	}
 	l.sendDue(now)
+	l.shaped(now)
 	n, slept, err := l.look()
 	if err != nil {
 		return true, err
@@ -192,6 +246,8 @@ func (l *loop) deadline() int64 {
 	var next int64
 	switch l.phase {
 	case PhaseWarmup:
+		next = min(l.steadyNs, l.warm.endNs)
+	case PhaseProbe:
 		next = l.fromNs
 	case PhaseMeasure:
 		next = l.untilNs
@@ -203,12 +259,15 @@ func (l *loop) deadline() int64 {
 	if l.sending() {
 		next = min(next, l.arrivals.due())
 	}
-	return next
+	return min(next, l.reconnects.dueNs, l.storm.dueNs, l.slow.dueNs)
 }
 
 // sending reports whether the open loop's arrivals go on.
-func (l *loop) sending() bool {
-	return l.cfg.Mode == Open && (l.phase == PhaseWarmup || l.phase == PhaseMeasure || l.phase == PhaseTail)
+func (l *loop) sending() bool { return l.cfg.Mode == Open && l.flowing() }
+
+// flowing reports whether requests go on.
+func (l *loop) flowing() bool {
+	return l.phase == PhaseMeasure || l.phase == PhaseWarmup || l.phase == PhaseProbe || l.phase == PhaseTail
 }
 
 func (l *loop) dueNow() bool { return l.sending() && l.arrivals.due() <= l.now() }
@@ -228,10 +287,8 @@ func (l *loop) sendDue(now int64) {
 
 // arrive is one arrival of the open loop.
 func (l *loop) arrive(c *conn, due, now int64) {
-	measured := l.inWindow(due)
+	measured := l.intended(c, due, now)
 	if measured {
-		l.count.intended++
-		l.open++
 		l.rec.paced(now - due)
 	}
 	if !c.held.empty() || !c.canSend() {
@@ -248,13 +305,68 @@ func (l *loop) arrive(c *conn, due, now int64) {
 	l.flush(c)
 }
 
+// measured reports whether a request enters the figures: it is of the window, and of
+// no slow reader, whose waits are its own fault and are counted apart.
+func (l *loop) measured(c *conn, intendedNs int64) bool { return l.inWindow(intendedNs) && !c.slow }
+
+// intended books a request that is meant for due.
+func (l *loop) intended(c *conn, due, now int64) (measured bool) {
+	if c.slow {
+		if l.inWindow(due) {
+			l.count.slowIntended++
+		}
+		return false
+	}
+	if s := l.book(now); s != nil {
+		s.intended(due, min(now, s.lastNs))
+	}
+	l.waitingNow++
+	if l.inWindow(due) {
+		l.count.intended++
+		l.open++
+		return true
+	}
+	return false
+}
+
+// book brings the series that goes on up to now, and returns it. The window's begins
+// at its time, even if the phase is entered a little later.
+func (l *loop) book(now int64) *series {
+	if now >= l.fromNs && l.window.sliceNs == 0 {
+		l.window.begin(l.windowNs, (int64(l.cfg.Duration)+int64(l.cfg.Slices)-1)/int64(l.cfg.Slices))
+		l.current = l.window
+	}
+	if s := l.current; s != nil {
+		s.move(min(now, l.untilNs), l.waitingNow)
+		return s
+	}
+	return nil
+}
+
 // answered books one answer.
-func (l *loop) answered(s *slot, now int64) {
+func (l *loop) answered(c *conn, s *slot, now int64) {
 	l.count.answered++
+	if l.requests != nil && l.inWindow(s.intendedNs) {
+		l.requests.add(c, s, now)
+	}
+	if c.slow {
+		if l.inWindow(s.intendedNs) {
+			l.count.slowAnswered++
+			l.rec.into(&l.rec.slow, s, now)
+		}
+		return
+	}
+	series := l.book(now)
+	l.waitingNow--
 	if l.inWindow(now) {
 		l.count.answeredInWindow++
+		if series != nil {
+			series.answered(now - s.intendedNs)
+		}
 	} else if l.phase == PhaseTail {
 		l.count.answeredInTail++
+	} else if l.phase == PhaseWarmup {
+		series.answered(now - s.intendedNs)
 	}
 	if l.inWindow(s.intendedNs) {
 		l.count.answeredOfWindow++
@@ -266,6 +378,9 @@ func (l *loop) answered(s *slot, now int64) {
 // event handles one event of epoll.
 func (l *loop) event(ev *unix.EpollEvent) {
 	c := &l.conns[ev.Fd]
+	if uint32(ev.Pad) != c.generation {
+		return // of a descriptor that was closed in this batch
+	}
 	if c.stage == stageConnecting {
 		l.connected(c)
 		return
@@ -313,31 +428,50 @@ func (l *loop) gone(c *conn, e unix.Errno) {
 
 // drop closes a connection and keeps its open requests for the end.
 func (l *loop) drop(c *conn) {
-	if c.stage == stageReady {
-		last := l.alive[len(l.alive)-1]
-		l.alive[c.place] = last
-		l.conns[last].place = c.place
-		l.alive = l.alive[:len(l.alive)-1]
-	}
-	if l.phase != PhaseConnect {
-		l.count.goneAfterReady++
-	}
-	l.count.gone++
+	l.leave(c)
+	l.lostWhole(c)
 	l.inFlight -= int64(c.inFlight)
 	l.open -= l.waiting(c)
 	c.stage = stageGone
 	unix.Close(c.fd)
 }
 
+// lostWhole counts a connection that ended, by what it was.
+func (l *loop) lostWhole(c *conn) {
+	if int(c.number) >= l.own {
+		l.storm.failed++
+		return
+	}
+	if c.timing != nil && c.stage < stageReady {
+		c.timing.failed++
+	}
+	if l.phase != PhaseConnect {
+		l.count.goneAfterReady++
+	}
+	l.count.gone++
+}
+
+// leave takes a connection from among those that arrivals pick from.
+func (l *loop) leave(c *conn) {
+	if c.place == none {
+		return
+	}
+	last := l.alive[len(l.alive)-1]
+	l.alive[c.place] = last
+	l.conns[last].place = c.place
+	l.alive = l.alive[:len(l.alive)-1]
+	c.place = none
+}
+
 // waiting counts the requests of the window that c has open or holds back.
 func (l *loop) waiting(c *conn) (n int64) {
 	for i := range c.slots {
-		if c.slots[i].used && l.inWindow(c.slots[i].intendedNs) {
+		if c.slots[i].used && l.measured(c, c.slots[i].intendedNs) {
 			n++
 		}
 	}
 	for at := c.held.first; at != none; at = l.backlog.nodes[at].next {
-		if l.inWindow(l.backlog.nodes[at].intendedNs) {
+		if l.measured(c, l.backlog.nodes[at].intendedNs) {
 			n++
 		}
 	}

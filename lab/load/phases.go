@@ -28,19 +28,29 @@ func (l *loop) publish(now int64) {
 	l.shown.answered.Store(l.count.answered)
 }
 
-func (s *shown) progress() Progress {
-	p := Progress{Connected: s.connected.Load(), Ready: s.ready.Load(), Sent: s.sent.Load(), Answered: s.answered.Load()}
-	if phase := s.phase.Load(); phase != nil {
+// progress sums up the threads; the phase is the leader's.
+func progress(loops []*loop) (p Progress) {
+	for _, l := range loops {
+		s := &l.shown
+		p.Connected += s.connected.Load()
+		p.Ready += s.ready.Load()
+		p.Sent += s.sent.Load()
+		p.Answered += s.answered.Load()
+	}
+	if phase := loops[0].shown.phase.Load(); phase != nil {
 		p.Phase = *phase
 	}
 	return p
 }
 
 // enter begins a phase. The channel has room for all phases, so the loop never
-// waits for who listens.
+// waits for who listens. The leader speaks for all threads.
 func (l *loop) enter(phase string, now int64) {
 	l.phase = phase
-	p := Phase{Name: phase, Start: l.base.Add(time.Duration(now)), OffsetNs: now}
+	if !l.leads() {
+		return
+	}
+	p := Phase{Name: phase, Start: l.shared.base.Add(time.Duration(now)), OffsetNs: now}
 	l.reached = append(l.reached, p)
 	l.shown.phase.Store(&phase)
 	l.phases <- p
@@ -48,14 +58,23 @@ func (l *loop) enter(phase string, now int64) {
 
 // advance moves through the phases and reports when the run is over.
 func (l *loop) advance(now int64) (done bool, err error) {
-	if l.stopped.Load() {
+	if l.shared.stopped.Load() {
 		l.cutShort(now)
 		return true, nil
 	}
-	if l.phase == PhaseWarmup && now >= l.fromNs {
-		l.atFrom = l.usage.read()
-		l.count.windowIn, l.count.windowOut, l.count.windowUnsolicited = l.count.bytesIn, l.count.bytesOut, l.count.bytesUnsolicited
-		l.enter(PhaseMeasure, now)
+	if l.phase == PhaseWarmup {
+		l.warmUp(now)
+	}
+	if l.phase == PhaseWarmup && now >= l.steadyNs {
+		if l.cfg.ProbeFor > 0 {
+			l.current = nil
+			l.enter(PhaseProbe, now)
+		} else {
+			l.openWindow(now)
+		}
+	}
+	if l.phase == PhaseProbe && now >= l.fromNs {
+		l.openWindow(now)
 	}
 	if l.phase == PhaseMeasure && now >= l.untilNs && !l.behind() {
 		l.closeWindow(now)
@@ -69,7 +88,7 @@ func (l *loop) advance(now int64) (done bool, err error) {
 		l.endNs = now
 		return true, nil
 	}
-	if len(l.alive) == 0 {
+	if int(l.count.gone) == l.own {
 		l.cutShort(now)
 		return true, fmt.Errorf("load: %w; the last: %w", errAllGone, l.failure)
 	}
@@ -88,7 +107,18 @@ func (l *loop) behind() bool {
 	return l.cfg.Mode == Open && l.arrivals.due() < l.untilNs && l.now() < l.giveUpNs
 }
 
+func (l *loop) openWindow(now int64) {
+	l.atFrom = l.usage.read()
+	c := &l.count
+	c.windowIn, c.windowOut, c.windowUnsolicited = c.bytesIn, c.bytesOut, c.bytesUnsolicited
+	l.book(now)
+	l.storm.plan(l.windowNs)
+	l.enter(PhaseMeasure, now)
+}
+
 func (l *loop) closeWindow(now int64) {
+	l.book(now)
+	l.current = nil
 	l.atUntil = l.usage.read()
 	c := &l.count
 	c.windowIn, c.windowOut, c.windowUnsolicited = c.bytesIn-c.windowIn, c.bytesOut-c.windowOut, c.bytesUnsolicited-c.windowUnsolicited
@@ -104,8 +134,9 @@ func (l *loop) closeWindow(now int64) {
 func (l *loop) cutShort(now int64) {
 	l.cut = true
 	switch l.phase {
-	case PhaseWarmup:
-		l.untilNs = l.fromNs
+	case PhaseWarmup, PhaseProbe:
+		l.steadyNs = min(l.steadyNs, now)
+		l.fromNs, l.untilNs = now, now
 	case PhaseMeasure:
 		l.untilNs = min(l.untilNs, now+1) // what is intended now still counts
 		l.closeWindow(now)
@@ -119,22 +150,33 @@ func (l *loop) settle() {
 	for i := range l.conns {
 		c := &l.conns[i]
 		for j := range c.slots {
-			s := &c.slots[j]
-			if !s.used || !l.inWindow(s.intendedNs) {
-				continue
+			if s := &c.slots[j]; s.used && l.inWindow(s.intendedNs) {
+				l.settleSlot(c, s)
 			}
-			if c.stage == stageGone {
-				l.count.lost++
-			} else {
-				l.count.unanswered++
-			}
-			l.rec.answered(s, l.endNs)
 		}
 		for at := c.held.first; at != none; at = l.backlog.nodes[at].next {
-			if due := l.backlog.nodes[at].intendedNs; l.inWindow(due) {
+			if due := l.backlog.nodes[at].intendedNs; l.measured(c, due) {
 				l.count.unsent++
 				l.rec.put(l.rec.unsent, l.endNs-due)
+				l.rec.timed(l.endNs - due)
 			}
 		}
 	}
+}
+
+// settleSlot books a request of the window that got no answer.
+func (l *loop) settleSlot(c *conn, s *slot) {
+	if l.requests != nil {
+		l.requests.add(c, s, 0)
+	}
+	if c.slow {
+		l.rec.into(&l.rec.slow, s, l.endNs)
+		return
+	}
+	if c.stage == stageGone {
+		l.count.lost++
+	} else {
+		l.count.unanswered++
+	}
+	l.rec.answered(s, l.endNs)
 }

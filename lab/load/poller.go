@@ -32,12 +32,14 @@ const (
 	writable = unix.EPOLLOUT
 )
 
-func (p *poller) add(fd int, interest uint32, index int32) error {
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: index})
+// An event brings back index and generation in Fd and Pad, of which the kernel knows
+// no more than that they are 64 bits.
+func (p *poller) add(fd int, interest uint32, index int32, generation uint32) error {
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: index, Pad: int32(generation)})
 }
 
-func (p *poller) change(fd int, interest uint32, index int32) error {
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: interest, Fd: index})
+func (p *poller) change(fd int, interest uint32, index int32, generation uint32) error {
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: interest, Fd: index, Pad: int32(generation)})
 }
 
 // poll looks without waiting and returns the number of events. A system call that

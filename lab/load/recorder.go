@@ -17,6 +17,8 @@ const (
 // recorder holds the histograms of the measured window, in nanoseconds.
 type recorder struct {
 	kinds []kindRecorder
+	// slow holds what slow readers asked: of all kinds, apart from them.
+	slow kindRecorder
 	// unsent holds the latencies of requests that never got a kind because they
 	// were held back to the end.
 	unsent *hdrhistogram.Histogram
@@ -24,16 +26,22 @@ type recorder struct {
 	late   int64 // pacing above lateNs
 	later  int64 // pacing above veryLateNs
 	clip   int64
+	// timeoutNs is Shape.Timeout, 0 for none; timedOut are requests beyond it.
+	timeoutNs, timedOut int64
 }
 
 type kindRecorder struct{ latency, service, lag *hdrhistogram.Histogram }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longestNs, figures) }
 
+func newKindRecorder() kindRecorder {
+	return kindRecorder{newHistogram(), newHistogram(), newHistogram()}
+}
+
 func newRecorder(kinds int) *recorder {
-	r := &recorder{kinds: make([]kindRecorder, kinds), unsent: newHistogram(), pacing: newHistogram()}
+	r := &recorder{kinds: make([]kindRecorder, kinds), slow: newKindRecorder(), unsent: newHistogram(), pacing: newHistogram()}
 	for i := range r.kinds {
-		r.kinds[i] = kindRecorder{newHistogram(), newHistogram(), newHistogram()}
+		r.kinds[i] = newKindRecorder()
 	}
 	return r
 }
@@ -52,10 +60,40 @@ func (r *recorder) put(h *hdrhistogram.Histogram, ns int64) {
 // answered records a request of the window that has waited until endNs, whether
 // its answer came then or not at all.
 func (r *recorder) answered(s *slot, endNs int64) {
-	k := &r.kinds[s.kind]
+	r.into(&r.kinds[s.kind], s, endNs)
+	r.timed(endNs - s.intendedNs)
+}
+
+func (r *recorder) into(k *kindRecorder, s *slot, endNs int64) {
 	r.put(k.latency, endNs-s.intendedNs)
 	r.put(k.service, endNs-s.sentNs)
 	r.put(k.lag, s.sentNs-s.intendedNs)
+}
+
+// timed counts a request that waited beyond the timeout.
+func (r *recorder) timed(waitedNs int64) {
+	if r.timeoutNs > 0 && waitedNs > r.timeoutNs {
+		r.timedOut++
+	}
+}
+
+// add takes over what another thread has recorded.
+func (r *recorder) add(o *recorder) {
+	pair := func(a, b *kindRecorder) {
+		a.latency.Merge(b.latency)
+		a.service.Merge(b.service)
+		a.lag.Merge(b.lag)
+	}
+	for i := range r.kinds {
+		pair(&r.kinds[i], &o.kinds[i])
+	}
+	pair(&r.slow, &o.slow)
+	r.unsent.Merge(o.unsent)
+	r.pacing.Merge(o.pacing)
+	r.late += o.late
+	r.later += o.later
+	r.clip += o.clip
+	r.timedOut += o.timedOut
 }
 
 // paced records how late the loop came to an arrival.

@@ -44,11 +44,21 @@ type Report struct {
 	MeanInFlight float64 `json:"mean_in_flight"`
 
 	Counts Counts `json:"counts"`
+	// Storm and Reconnects are the connects of the window beside those at the begin.
+	Storm      *ConnectReport `json:"storm,omitempty"`
+	Reconnects *ConnectReport `json:"reconnects,omitempty"`
+	// Slow are the slow readers' requests, which are in no other figure of requests.
+	Slow *SlowReport `json:"slow,omitempty"`
+	// Requests are those that Config.Requests asks for.
+	Requests *RequestsReport `json:"requests,omitempty"`
 	// All is over every kind, unsent requests included; Kinds are in the script's order.
 	All   KindReport   `json:"all"`
 	Kinds []KindReport `json:"kinds"`
 
-	Self Self `json:"self"`
+	// Self is of the busiest thread, but for pacing, which is over all; Threads are all
+	// of them, if there are several.
+	Self    Self   `json:"self"`
+	Threads []Self `json:"threads,omitempty"`
 	// Suspicions are reasons to doubt the figures, in words; empty is good.
 	Suspicions []string `json:"suspicions"`
 	// LastFailure is the last failure of a connection, if there was one.
@@ -95,6 +105,31 @@ func (c *Counts) Errors() int64 {
 	return c.Unanswered + c.Lost + c.Unsent + c.ProtocolErrors + c.StrayAnswers + c.ScriptErrors
 }
 
+// ConnectReport is of connects in mid-run.
+type ConnectReport struct {
+	// Begun = Connected and still so or not at the end + Failed. Failed were refused, or
+	// ended before the run did.
+	Begun     int64 `json:"begun"`
+	Connected int64 `json:"connected"`
+	Ready     int64 `json:"ready"`
+	Failed    int64 `json:"failed"`
+	// Connect is from the connect until the socket was open, which the kernel does
+	// without the server while its backlog has room; Hello until the script was ready.
+	Connect Summary `json:"connect"`
+	Hello   Summary `json:"hello"`
+	// TookS is from the storm's moment until its last connection was ready, in seconds.
+	TookS float64 `json:"took_s,omitempty"`
+}
+
+// SlowReport is of slow readers. Requests that were not answered are in its latency
+// with the time that they waited, if they were sent.
+type SlowReport struct {
+	Conns    int        `json:"conns"`
+	Intended int64      `json:"intended"`
+	Answered int64      `json:"answered"`
+	Latency  KindReport `json:"latency"`
+}
+
 // KindReport is one kind of request.
 type KindReport struct {
 	Name    string  `json:"name"`
@@ -117,7 +152,7 @@ type Summary struct {
 	Curve []result.Point `json:"curve,omitempty"`
 }
 
-// Self is what the load says of itself, for the window.
+// Self is what a thread of the load says of itself, for the window.
 type Self struct {
 	CPUsAsked []int `json:"cpus_asked"`
 	CPUs      []int `json:"cpus"`
@@ -127,7 +162,9 @@ type Self struct {
 	// Busy is the share of the window in which the loop had something to do. It
 	// spins in the rest, so CPU time says nothing of its load. Near 1 the load is
 	// the limit.
-	Busy                float64 `json:"busy"`
+	Busy float64 `json:"busy"`
+	// RatePerS are the answers that this thread received per second of the window.
+	RatePerS            float64 `json:"rate_per_s"`
 	SwitchesVoluntary   int64   `json:"switches_voluntary"`
 	SwitchesInvoluntary int64   `json:"switches_involuntary"`
 	GCCycles            uint64  `json:"gc_cycles"`
@@ -144,31 +181,70 @@ type Self struct {
 	StallsTotal float64 `json:"stalls_total_us"`
 }
 
-// report puts the figures together. It is called on the loop's thread, when the
-// run is over.
-func (l *loop) report() *Report {
-	c := &l.count
+// newReport puts the figures of all threads together, when the run is over. It
+// uses the first thread's histograms up.
+func newReport(loops []*loop) *Report {
+	lead := loops[0]
+	cfg := &lead.cfg
 	r := &Report{
-		Target: l.cfg.Target, Mode: l.cfg.Mode, Conns: l.cfg.Conns, Seed: l.cfg.Seed,
-		Phases: l.reached, DurationS: float64(l.untilNs-l.fromNs) / 1e9,
-		Interrupted: l.cut,
-		Counts: Counts{
-			Intended: c.intended, Answered: c.answeredOfWindow, AnsweredInWindow: c.answeredInWindow, HeldBack: c.heldBack,
-			Unanswered: c.unanswered, Lost: c.lost, Unsent: c.unsent, Clipped: l.rec.clip, Disconnects: c.goneAfterReady,
-			ProtocolErrors: c.faults[faultProtocol], StrayAnswers: c.faults[faultAnswer], ScriptErrors: c.faults[faultScript],
-			BytesOut: c.windowOut, BytesIn: c.windowIn, BytesUnsolicited: c.windowUnsolicited,
-		},
-		Self: l.self(),
+		Target: cfg.Target, Mode: cfg.Mode, Conns: cfg.Conns, Seed: cfg.Seed,
+		Phases: lead.reached, DurationS: float64(lead.untilNs-lead.fromNs) / 1e9,
+		WarmupS: float64(lead.steadyNs-lead.shared.warmNs.Load()) / 1e9,
 	}
-	if l.cfg.Tail > 0 && !l.cut {
-		r.TailS, r.AnsweredInTail = float64(l.tailNs-l.untilNs)/1e9, c.answeredInTail
+	if lead.fromNs == never { // cut before it was known when the window would be
+		r.DurationS, r.WarmupS = 0, 0
 	}
-	if l.cfg.Mode == Open {
-		r.RateAsked = l.cfg.Rate
+	var count counters
+	var windows []*series
+	selves := make([]Self, len(loops))
+	var failure error
+	for i, l := range loops {
+		count.add(&l.count)
+		windows = append(windows, l.window)
+		r.Interrupted = r.Interrupted || l.cut
+		selves[i] = l.self
+		selves[i].Pacing = summarize(l.rec.pacing)
+		if l.failure != nil {
+			failure = l.failure
+		}
+		if i > 0 {
+			lead.rec.add(l.rec)
+			lead.reconnects.times.add(l.reconnects.times)
+			lead.storm.add(&l.storm)
+		}
+	}
+	r.count(lead, &count)
+	r.itself(lead, selves)
+	r.WarmupSteady = lead.shared.foundSteady(cfg)
+	r.Series, r.MeanInFlight = reportSeries(windows, lead.untilNs)
+	r.Requests = gatherRequests(loops, cfg.Load.Kinds())
+	if failure != nil {
+		r.LastFailure = failure.Error()
+	}
+	r.distributions(lead.rec, cfg.Load.Kinds())
+	r.shaped(lead, &count)
+	r.Suspicions = r.suspicions(cfg)
+	return r
+}
+
+// count takes over the sums.
+func (r *Report) count(lead *loop, c *counters) {
+	cfg := &lead.cfg
+	r.Counts = Counts{
+		Intended: c.intended, Answered: c.answeredOfWindow, AnsweredInWindow: c.answeredInWindow, HeldBack: c.heldBack,
+		Unanswered: c.unanswered, Lost: c.lost, Unsent: c.unsent, TimedOut: lead.rec.timedOut, Clipped: lead.rec.clip, Disconnects: c.goneAfterReady,
+		ProtocolErrors: c.faults[faultProtocol], StrayAnswers: c.faults[faultAnswer], ScriptErrors: c.faults[faultScript],
+		BytesOut: c.windowOut, BytesIn: c.windowIn, BytesUnsolicited: c.windowUnsolicited,
+	}
+	if cfg.Tail > 0 && !r.Interrupted {
+		r.TailS, r.AnsweredInTail = float64(lead.tailNs-lead.untilNs)/1e9, c.answeredInTail
+	}
+	if cfg.Mode == Open {
+		r.RateAsked = cfg.Rate
 	} else {
-		r.Outstanding = l.cfg.Outstanding
+		r.Outstanding = cfg.Outstanding
 	}
-	if d, ok := l.cfg.Load.(script.Deliverer); ok {
+	if d, ok := cfg.Load.(script.Deliverer); ok {
 		r.Counts.Delivered = float64(c.windowIn) / float64(d.DeliveryBytes())
 	}
 	if r.DurationS > 0 {
@@ -176,32 +252,73 @@ func (l *loop) report() *Report {
 		r.Offered = float64(c.intended) / r.DurationS
 		r.Throughput = float64(c.answeredInWindow) / r.DurationS
 	}
-	if l.failure != nil {
-		r.LastFailure = l.failure.Error()
-	}
-	l.distributions(r)
-	r.Suspicions = r.suspicions()
-	return r
 }
 
-func (l *loop) distributions(r *Report) {
-	latency := l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.latency })
-	latency.Merge(l.rec.unsent)
+// itself takes over what the threads say of themselves.
+func (r *Report) itself(lead *loop, selves []Self) {
+	busiest := 0
+	late, later := int64(0), 0.0
+	for i := range selves {
+		if selves[i].Busy > selves[busiest].Busy {
+			busiest = i
+		}
+		late += selves[i].LateSends
+		later += selves[i].Late1ms * float64(selves[i].Pacing.Count)
+	}
+	r.Self = selves[busiest]
+	r.Self.Pacing = summarize(lead.rec.pacing)
+	r.Self.LateSends = late
+	if n := float64(r.Self.Pacing.Count); n > 0 {
+		r.Self.Late100us, r.Self.Late1ms = float64(late)/n, later/n
+	}
+	if len(selves) > 1 {
+		r.Threads = selves
+		for i := range r.Threads {
+			r.Threads[i].Pacing.Curve = nil
+		}
+	}
+}
+
+func (r *Report) distributions(rec *recorder, kinds []string) {
+	latency := rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.latency })
+	latency.Merge(rec.unsent)
 	r.All = KindReport{
 		Name:    "all",
 		Latency: summarize(latency),
-		Service: summarize(l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.service })),
-		SendLag: summarize(l.rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.lag })),
+		Service: summarize(rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.service })),
+		SendLag: summarize(rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.lag })),
 	}
-	for i, name := range l.cfg.Load.Kinds() {
-		k := &l.rec.kinds[i]
-		r.Kinds = append(r.Kinds, KindReport{name, summarize(k.latency), summarize(k.service), summarize(k.lag)})
+	for i, name := range kinds {
+		r.Kinds = append(r.Kinds, rec.kinds[i].report(name))
 	}
 }
 
-func (l *loop) self() Self {
+func (k *kindRecorder) report(name string) KindReport {
+	return KindReport{name, summarize(k.latency), summarize(k.service), summarize(k.lag)}
+}
+
+// shaped reports what the shape added.
+func (r *Report) shaped(lead *loop, c *counters) {
+	shape := &lead.cfg.Shape
+	r.Reconnects = lead.reconnects.times.report()
+	if storm := &lead.storm; shape.StormConns > 0 {
+		if r.Storm = storm.times.report(); r.Storm != nil {
+			r.Storm.Failed = storm.failed
+			if storm.readyNs > 0 {
+				r.Storm.TookS = float64(storm.readyNs-storm.beganNs) / 1e9
+			}
+		}
+	}
+	if shape.SlowShare > 0 {
+		r.Slow = &SlowReport{Conns: slowBefore(lead.cfg.Conns, shape.SlowShare), Intended: c.slowIntended, Answered: c.slowAnswered,
+			Latency: lead.rec.slow.report("slow readers")}
+	}
+}
+
+// ownFigures are called on the loop's thread.
+func (l *loop) ownFigures() Self {
 	s := Self{
-		CPUsAsked: l.cfg.CPUs, CPUs: AllowedCPUs(), Pacing: summarize(l.rec.pacing),
+		CPUsAsked: l.cpus(), CPUs: AllowedCPUs(),
 		Stalls: l.stalls.count, StallMaxUs: float64(l.stalls.maxNs) / 1e3, StallsTotal: float64(l.stalls.totalNs) / 1e3,
 		CPUTimeS:            float64(l.atUntil.cpuNs-l.atFrom.cpuNs) / 1e9,
 		ProcessCPUTimeS:     float64(l.atUntil.processCPUNs-l.atFrom.processCPUNs) / 1e9,
@@ -211,6 +328,7 @@ func (l *loop) self() Self {
 	}
 	if window := l.untilNs - l.fromNs; window > 0 {
 		s.Busy = max(0, 1-float64(l.idleNs)/float64(window))
+		s.RatePerS = float64(l.count.answeredInWindow) / (float64(window) / 1e9)
 	}
 	s.LateSends = l.rec.late
 	if n := l.rec.pacing.TotalCount(); n > 0 {

@@ -31,18 +31,16 @@ func prepareThread(cpus []int) error {
 	return nil
 }
 
-// fewestProcs: the loop holds one P while it spins. With no other, each callback
-// would have to wait until the scheduler takes that away from it.
-const fewestProcs = 2
-
-// raiseProcs makes room for the callbacks beside the loop, as is needed where the
-// process is confined to one CPU, and returns what undoes it.
-func raiseProcs() (undo func()) {
+// raiseProcs makes room for the callbacks beside the load's threads, as is needed
+// where the process is confined to few CPUs, and returns what undoes it: each thread
+// holds a P while it spins, and with no other a callback would have to wait until the
+// scheduler takes that away.
+func raiseProcs(threads int) (undo func()) {
 	before := runtime.GOMAXPROCS(0)
-	if before >= fewestProcs {
+	if before >= threads+1 {
 		return func() {}
 	}
-	runtime.GOMAXPROCS(fewestProcs)
+	runtime.GOMAXPROCS(threads + 1)
 	return func() { runtime.GOMAXPROCS(before) }
 }
 

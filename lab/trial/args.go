@@ -61,12 +61,12 @@ func (s *Spec) loadBase(target string) []string {
 }
 
 func (s *Spec) loadArgs(target string) []string {
-	warmup := s.Warmup
+	a := append(s.loadBase(target), "--rate", strconv.FormatFloat(s.Rate, 'g', -1, 64),
+		"--warmup", s.Warmup.String(), "--duration", s.Window.String(), "--tail", s.CountFor.String())
 	if s.ProbeFor > 0 {
-		warmup += s.ProbeFor + probeGap
+		a = append(a, "--probe-for", (s.ProbeFor + probeGap).String())
 	}
-	return append(s.loadBase(target), "--rate", strconv.FormatFloat(s.Rate, 'g', -1, 64),
-		"--warmup", warmup.String(), "--duration", s.Window.String(), "--tail", s.CountFor.String())
+	return append(a, s.Shape.Flags()...)
 }
 
 func (s *Spec) saturateArgs(target string) []string {

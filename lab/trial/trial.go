@@ -138,11 +138,13 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 	var err error
 	switch p.Name {
 	case load.PhaseWarmup:
-		r.runProbe(ctx)
 		if r.spec.ProbeFor == 0 {
 			sleep(ctx, r.spec.Warmup/2)
+			r.blocksBefore(ctx) // a long answer, made on the loop's CPU: not in the window
 		}
-		r.blocksBefore(ctx) // a long answer, made on the loop's CPU: not in the window
+	case load.PhaseProbe:
+		r.runProbe(ctx)
+		r.blocksBefore(ctx)
 	case load.PhaseMeasure:
 		r.out.Start = p.Start
 		r.before, err = r.server.snapshot(ctx)
@@ -176,12 +178,8 @@ func (r *run) windowEnds(ctx context.Context) (err error) {
 	return err
 }
 
-// runProbe has the cache probe sample in the second part of the warm-up.
+// runProbe has the cache probe sample in the load's phase for it.
 func (r *run) runProbe(ctx context.Context) {
-	if r.spec.ProbeFor == 0 {
-		return
-	}
-	sleep(ctx, r.spec.Warmup)
 	if _, err := r.server.probe(ctx, "start"); err != nil {
 		r.cache = result.Missing(err.Error(), "1", result.SourceProbe)
 		return
