@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,9 @@ import (
 // loadFlags are the flags of syslet load.
 type loadFlags struct {
 	workload, cpus string
-	requests       string
+	requests, slo  string
+	precision      string
+	sloFor         time.Duration
 	closed, json   bool
 	cfg            load.Config
 	idle           load.IdleConfig
@@ -56,6 +59,9 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.IntVar(&f.cfg.Slices, "slices", 20, "slices of the window in the report, each with its own figures")
 	fl.StringVar(&f.requests, "requests", "", "file for the times of each request of the window, written when all is over: CSV, in ns since its begin")
 	fl.IntVar(&f.cfg.Requests, "requests-most", 1_000_000, "with --requests: the most that are kept, 40 bytes each; how many are left out is reported")
+	fl.StringVar(&f.slo, "slo", "", "search the highest rate that keeps this, from --rate on, e.g. p99=1ms; in place of --duration each try takes --slo-for")
+	fl.StringVar(&f.precision, "slo-precision", "5%", "with --slo: how near the rate is found")
+	fl.DurationVar(&f.sloFor, "slo-for", time.Second, "with --slo: length of a try; each rate is tried two or three times")
 	shapeFlags(fl, &f.cfg.Shape)
 	fl.DurationVar(&f.cfg.Tail, "tail", 0, "how long requests go on after the window, for sensors that disturb")
 	fl.DurationVar(&f.cfg.Drain, "drain", 5*time.Second, "longest wait for the last answers")
@@ -127,6 +133,9 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, allThere(held)) }()
 	}
+	if f.slo != "" {
+		return searchSLO(ctx, f, out)
+	}
 	f.cfg.OnPhase = func(p load.Phase) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -151,6 +160,45 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 		err = errors.Join(err, writeRequests(f.requests, rep.Requests))
 	}
 	return err
+}
+
+// searchSLO is --slo.
+func searchSLO(ctx context.Context, f *loadFlags, out *json.Encoder) error {
+	slo, err := load.ParseSLO(f.slo)
+	if err != nil {
+		return exitErr{exitUsage, err}
+	}
+	if slo.Precision, err = parseShare(f.precision); err != nil {
+		return usage("--slo-precision %q: want a share like 5%% or 0.05", f.precision)
+	}
+	slo.For, f.cfg.Requests = f.sloFor, 0
+	r, err := load.SearchSLO(ctx, f.cfg, slo, func(t load.SLOTry) {
+		if !f.json {
+			kept := "kept"
+			if !t.Kept {
+				kept = "not kept: " + t.Why
+			}
+			fmt.Fprintf(os.Stderr, "%12.0f/s  %s %10.1f us  load busy %3.0f %%  %s\n", t.RatePerS, slo, t.ValueUs, 100*t.LoadBusy, kept)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return out.Encode(trial.LoadLine{SLO: r})
+	}
+	fmt.Printf("%s is kept up to %.0f requests/s; limit: %s (%s)\n", r.SLO, r.RatePerS, r.Limit, r.Why)
+	return nil
+}
+
+// parseShare reads "5%" or "0.05".
+func parseShare(text string) (float64, error) {
+	number, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if percent {
+		v /= 100
+	}
+	return v, err
 }
 
 // writeRequests writes the file of --requests, if there is one.

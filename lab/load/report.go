@@ -182,8 +182,8 @@ type Self struct {
 }
 
 // newReport puts the figures of all threads together, when the run is over. It
-// uses the first thread's histograms up.
-func newReport(loops []*loop) *Report {
+// uses the first thread's histograms up. The histogram is of all latencies.
+func newReport(loops []*loop) (*Report, *hdrhistogram.Histogram) {
 	lead := loops[0]
 	cfg := &lead.cfg
 	r := &Report{
@@ -221,10 +221,10 @@ func newReport(loops []*loop) *Report {
 	if failure != nil {
 		r.LastFailure = failure.Error()
 	}
-	r.distributions(lead.rec, cfg.Load.Kinds())
+	latencies := r.distributions(lead.rec, cfg.Load.Kinds())
 	r.shaped(lead, &count)
 	r.Suspicions = r.suspicions(cfg)
-	return r
+	return r, latencies
 }
 
 // count takes over the sums.
@@ -279,7 +279,7 @@ func (r *Report) itself(lead *loop, selves []Self) {
 	}
 }
 
-func (r *Report) distributions(rec *recorder, kinds []string) {
+func (r *Report) distributions(rec *recorder, kinds []string) *hdrhistogram.Histogram {
 	latency := rec.merged(func(k *kindRecorder) *hdrhistogram.Histogram { return k.latency })
 	latency.Merge(rec.unsent)
 	r.All = KindReport{
@@ -291,6 +291,7 @@ func (r *Report) distributions(rec *recorder, kinds []string) {
 	for i, name := range kinds {
 		r.Kinds = append(r.Kinds, rec.kinds[i].report(name))
 	}
+	return latency
 }
 
 func (k *kindRecorder) report(name string) KindReport {

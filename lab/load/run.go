@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,13 +21,19 @@ import (
 // or the loss of every connection in mid-run (with the report of what was
 // measured until then). Single lost connections are counted and no error.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
+	report, _, err := run(ctx, cfg)
+	return report, err
+}
+
+// run also gives the histogram of all latencies, where there is a report.
+func run(ctx context.Context, cfg Config) (*Report, *hdrhistogram.Histogram, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loops, err := newLoops(cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer closePollers(loops)
 	defer raiseProcs(len(loops))()
@@ -62,13 +69,14 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	watchers.Wait()
 	err = errors.Join(failures...)
 	var report *Report
+	var latencies *hdrhistogram.Histogram
 	if shared.warmNs.Load() > 0 {
-		report = newReport(loops)
+		report, latencies = newReport(loops)
 	}
 	if ctx.Err() != nil && (report == nil || report.Interrupted) {
 		err = fmt.Errorf("load: %w", ctx.Err())
 	}
-	return report, err
+	return report, latencies, err
 }
 
 func showProgress(loops []*loop, show func(Progress), finished <-chan struct{}) {
@@ -92,13 +100,14 @@ func closePollers(loops []*loop) {
 
 // newLoops makes the load's threads.
 func newLoops(cfg Config) ([]*loop, error) {
-	address, family, err := resolve(cfg.Target)
-	if err != nil {
-		return nil, err
-	}
 	shared := &schedule{}
 	loops := make([]*loop, cfg.Shape.Threads)
 	for i := range loops {
+		address, family, err := resolve(cfg.Target) // each its own: x/sys writes into it
+		if err != nil {
+			closePollers(loops[:i])
+			return nil, err
+		}
 		poll, err := newPoller()
 		if err != nil {
 			closePollers(loops[:i])

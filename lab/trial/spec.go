@@ -22,11 +22,14 @@ type Ready struct {
 }
 
 // LoadLine is a line of syslet load --json: idle connections that are open, a
-// phase that begins, or the report.
+// phase that begins, or what was found.
 type LoadLine struct {
 	Idle   *load.IdleReport `json:"idle,omitempty"`
 	Phase  *load.Phase      `json:"phase,omitempty"`
 	Report *load.Report     `json:"report,omitempty"`
+	// SLO is what --slo found, Capacity what --calibrate did.
+	SLO      *load.SLOReport      `json:"slo,omitempty"`
+	Capacity *result.LoadCapacity `json:"capacity,omitempty"`
 }
 
 // Spec is what a trial is to do.

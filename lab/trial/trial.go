@@ -100,31 +100,17 @@ func (r *run) startServer(ctx context.Context) (*server, error) {
 
 // drive runs a load process to its end.
 func (r *run) drive(ctx context.Context, argv []string, onPhase func(context.Context, load.Phase)) (*load.Report, error) {
-	p, err := start(argv, r.spec.LoadCPUs)
-	if err != nil {
-		return nil, err
-	}
-	defer context.AfterFunc(ctx, p.kill)()
 	var rep *load.Report
-	for {
-		var l LoadLine
-		ok, err := p.line(&l)
-		if err != nil {
-			p.kill()
-			return nil, errors.Join(fmt.Errorf("the load: %w", err), p.wait())
-		}
-		if !ok {
-			break
-		}
+	err := r.eachLine(ctx, argv, func(l *LoadLine) {
 		if l.Phase != nil {
 			onPhase(ctx, *l.Phase)
 		}
 		if l.Report != nil {
 			rep = l.Report
 		}
-	}
-	if err := p.wait(); err != nil {
-		return nil, fmt.Errorf("the load: %w", err)
+	})
+	if err != nil {
+		return nil, err
 	}
 	if rep == nil {
 		return nil, errors.New("the load ended without a report")
