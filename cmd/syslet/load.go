@@ -24,6 +24,8 @@ import (
 type loadFlags struct {
 	workload, cpus string
 	requests, slo  string
+	calibrate      bool
+	peerCPUs       string
 	precision      string
 	sloFor         time.Duration
 	closed, json   bool
@@ -59,6 +61,9 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.IntVar(&f.cfg.Slices, "slices", 20, "slices of the window in the report, each with its own figures")
 	fl.StringVar(&f.requests, "requests", "", "file for the times of each request of the window, written when all is over: CSV, in ns since its begin")
 	fl.IntVar(&f.cfg.Requests, "requests-most", 1_000_000, "with --requests: the most that are kept, 40 bytes each; how many are left out is reported")
+	fl.BoolVar(&f.calibrate, "calibrate", false, "measure what the load can do by itself: it records answers of --target and asks a peer that gives them again")
+	fl.StringVar(&f.peerCPUs, "peer-cpus", "", "with --calibrate: CPUs of that peer, e.g. 0")
+	fl.Float64Var(&f.cfg.Capacity, "capacity", 0, "what --calibrate found, in requests per second: a run near it is suspect; 0: not known")
 	fl.StringVar(&f.slo, "slo", "", "search the highest rate that keeps this, from --rate on, e.g. p99=1ms; in place of --duration each try takes --slo-for")
 	fl.StringVar(&f.precision, "slo-precision", "5%", "with --slo: how near the rate is found")
 	fl.DurationVar(&f.sloFor, "slo-for", time.Second, "with --slo: length of a try; each rate is tried two or three times")
@@ -133,7 +138,10 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, allThere(held)) }()
 	}
-	if f.slo != "" {
+	switch {
+	case f.calibrate:
+		return calibrate(ctx, f, out)
+	case f.slo != "":
 		return searchSLO(ctx, f, out)
 	}
 	f.cfg.OnPhase = func(p load.Phase) {
@@ -160,6 +168,33 @@ func drive(ctx context.Context, f *loadFlags) (err error) {
 		err = errors.Join(err, writeRequests(f.requests, rep.Requests))
 	}
 	return err
+}
+
+// calibrate is --calibrate.
+func calibrate(ctx context.Context, f *loadFlags, out *json.Encoder) error {
+	peers, err := parseCPUs(f.peerCPUs)
+	if err != nil {
+		return err
+	}
+	c, err := load.Calibrate(ctx, load.CalibrateConfig{Workload: f.workload, Load: f.cfg.Load, Target: f.cfg.Target, CPUs: f.cfg.CPUs, PeerCPUs: peers,
+		Threads: f.cfg.Shape.Threads, For: time.Second})
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return out.Encode(trial.LoadLine{Capacity: &c})
+	}
+	if c.Unavailable != "" {
+		fmt.Println("the load's capacity is not known:", c.Unavailable)
+		return nil
+	}
+	atLeast := ""
+	if c.AtLeast {
+		atLeast = "at least "
+	}
+	fmt.Printf("the load can do %s%.0f requests/s with %d thread(s); its peer was idle for %.0f %%; by its busy time %.0f/s\npacing p99 %.1f us at %.0f/s\n",
+		atLeast, c.PerS, c.Threads, 100*c.PeerIdle, c.ByBusyTimePerS, c.PacingP99Us, c.PacingRate)
+	return nil
 }
 
 // searchSLO is --slo.

@@ -45,6 +45,9 @@ type Config struct {
 	// CPUs to which the load's threads are pinned, one each if there are enough for
 	// several, otherwise all to all; empty leaves them alone.
 	CPUs []int
+	// Capacity, if above 0, is how many requests/s the load can do by itself
+	// (Calibrate): near to it a run is suspect.
+	Capacity float64
 	// Shape is how the load differs from a steady stream.
 	Shape Shape
 	// Requests, if above 0, is of how many requests of the window Report.Requests keeps

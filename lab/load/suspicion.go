@@ -12,7 +12,10 @@ const (
 	mostLate1ms   = 0.001
 	mostBusy      = 0.9
 	mostStalled   = 0.01
-	leastAnswered = 0.99
+	// mostOfCapacity is of what the load can do at its most: beyond, its own queues are
+	// part of what it measures.
+	mostOfCapacity = 0.85
+	leastAnswered  = 0.99
 )
 
 // suspicions are the reasons for which a reader should doubt the figures.
@@ -31,6 +34,10 @@ func (r *Report) suspicions(cfg *Config) []string {
 	}
 	if cfg.Shape.WarmupMost > cfg.Warmup && !r.WarmupSteady && !r.Interrupted {
 		say("the answers were not steady when the warm-up ended after %.2f s, the longest it may last", r.WarmupS)
+	}
+	if cfg.Capacity > 0 && r.Throughput > mostOfCapacity*cfg.Capacity {
+		say("the load may have been the limit: %.0f answers/s are %.0f %% of the %.0f/s that it can do by itself; it was busy for %.0f %% of the time",
+			r.Throughput, 100*r.Throughput/cfg.Capacity, cfg.Capacity, 100*r.Self.Busy)
 	}
 	threads := r.Threads
 	if len(threads) == 0 {

@@ -156,8 +156,15 @@ type SensorInfo struct {
 type LoadCapacity struct {
 	Workload string `json:"workload"`
 	Threads  int    `json:"threads"`
-	// PerS is in requests per second.
-	PerS float64 `json:"per_s"`
+	// PerS is in requests per second. AtLeast: the peer may have been the limit, so
+	// that the load can do this and perhaps more. PeerIdle is the share of the time that
+	// the peer had to spare.
+	PerS     float64 `json:"per_s"`
+	AtLeast  bool    `json:"at_least,omitempty"`
+	PeerIdle float64 `json:"peer_idle"`
+	// ByBusyTimePerS is PerS by the time in which the load had something to do: a
+	// cross-check, no measurement.
+	ByBusyTimePerS float64 `json:"by_busy_time_per_s"`
 	// PacingP99Us is how late it came to its arrivals at PacingRate requests/s.
 	PacingP99Us float64 `json:"pacing_p99_us"`
 	PacingRate  float64 `json:"pacing_rate"`
