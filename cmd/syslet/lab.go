@@ -151,15 +151,6 @@ func (f *labFlags) stopping() (result.Stopping, error) {
 	return s, nil
 }
 
-// parseShare reads 2% or 0.02.
-func parseShare(text string) (float64, error) {
-	if percent, ok := strings.CutSuffix(text, "%"); ok {
-		v, err := strconv.ParseFloat(strings.TrimSpace(percent), 64)
-		return v / 100, err
-	}
-	return strconv.ParseFloat(text, 64)
-}
-
 func newLabResume() *cobra.Command {
 	var force bool
 	c := &cobra.Command{

@@ -41,7 +41,7 @@ func runShortLab(dir string) int {
 	context.AfterFunc(ctx, stop)
 	e := plan.Experiment{
 		Name: "short", Workload: workloads.Echo, Models: []string{"nonblock", "goroutine"}, Rounds: shortRounds,
-		Factors: []plan.Factor{{Name: plan.BlockingShare, Levels: []plan.Level{{Text: "0"}, {Text: "50"}}}}, Conns: 4, Rate: 3000,
+		Factors: []plan.Factor{plan.Over(plan.BlockingShare, "0", "50")}, Conns: 4, Rate: 3000,
 		Warmup: 30 * time.Millisecond, Window: 120 * time.Millisecond, NeedsDiskFile: true, DiskBytes: 1 << 20,
 	}
 	p, err := lab.Prepare(lab.Options{Experiments: []plan.Experiment{e}, Seed: 5, Out: dir, Binary: os.Args[0], CommandLine: []string{"test"}})

@@ -103,6 +103,15 @@ type Factor struct {
 	Levels []Level
 }
 
+// Over is a factor whose levels bring nothing along, of values as a file has them.
+func Over(name string, levels ...string) Factor {
+	f := Factor{Name: name}
+	for _, text := range levels {
+		f.Levels = append(f.Levels, Level{Text: text})
+	}
+	return f
+}
+
 // Level is a value of a factor.
 type Level struct {
 	// Text is the value as result lines have it.
