@@ -45,39 +45,48 @@ func record(ctx context.Context, load script.Load, target string) (*recording, e
 	client := load.Client(0, recordSeed)
 	var in []byte
 	buf, out := make([]byte, 64<<10), client.Hello(nil)
-	asked, hello := 0, true
-	for {
+	asked := 0
+	for err == nil && len(r.asked) <= recordMost && len(r.sent) < recordBytesMost && time.Now().Before(until) {
 		asked += len(out)
-		if err := conn.SetDeadline(time.Now().Add(recordFor)); err != nil {
-			return nil, err
+		if in, err = r.exchange(conn, client, out, in, buf); err == nil {
+			r.asked, r.answered = append(r.asked, asked), append(r.answered, len(r.sent)-len(in))
+			out, _, _ = client.Request(out[:0])
 		}
-		if _, err := conn.Write(out); err != nil {
-			return nil, fmt.Errorf("load: record answers: %w", err)
-		}
-		for done := hello && client.Ready(); !done; {
-			n, err := conn.Read(buf)
-			if err != nil {
-				return nil, fmt.Errorf("load: record answers, after %d: %w", len(r.asked), err)
-			}
-			r.sent, in = append(r.sent, buf[:n]...), append(in, buf[:n]...)
-			consumed, tags, err := client.Received(in, nil)
-			if err != nil {
-				return nil, fmt.Errorf("load: record answers, after %d: %w", len(r.asked), err)
-			}
-			in = append(in[:0], in[consumed:]...)
-			done = len(tags) > 0 || hello && client.Ready()
-		}
-		hello = false
-		r.asked, r.answered = append(r.asked, asked), append(r.answered, len(r.sent)-len(in))
-		if len(r.asked) > recordMost || len(r.sent) > recordBytesMost || time.Now().After(until) {
-			break
-		}
-		out, _, _ = client.Request(out[:0])
 	}
+	if len(r.asked) <= recordLeast && err != nil {
+		return nil, fmt.Errorf("load: record answers, after %d: %w", len(r.asked), err)
+	}
+	// After that many an error is no fault: a game ends who asks without pause.
 	if len(r.asked) <= recordLeast {
 		return nil, fmt.Errorf("load: record answers: only %d in %v: too few to stand for a load", len(r.asked)-1, recordFor)
 	}
 	return r, nil
+}
+
+// exchange sends what is asked and takes what comes until it is answered; in is what
+// the client has not consumed.
+func (r *recording) exchange(conn net.Conn, client script.Client, out, in, buf []byte) ([]byte, error) {
+	if err := conn.SetDeadline(time.Now().Add(recordFor)); err != nil {
+		return in, err
+	}
+	if _, err := conn.Write(out); err != nil {
+		return in, err
+	}
+	hello := len(r.asked) == 0
+	for done := hello && client.Ready(); !done; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			return in, err
+		}
+		r.sent, in = append(r.sent, buf[:n]...), append(in, buf[:n]...)
+		consumed, tags, err := client.Received(in, nil)
+		if err != nil {
+			return in, err
+		}
+		in = append(in[:0], in[consumed:]...)
+		done = len(tags) > 0 || hello && client.Ready()
+	}
+	return in, nil
 }
 
 // exchanges leaves out the hello.

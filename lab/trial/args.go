@@ -66,6 +66,9 @@ func (s *Spec) loadArgs(target string) []string {
 	if s.ProbeFor > 0 {
 		a = append(a, "--probe-for", (s.ProbeFor + probeGap).String())
 	}
+	if s.Capacity > 0 {
+		a = append(a, "--capacity", strconv.FormatFloat(s.Capacity, 'g', -1, 64))
+	}
 	return append(a, s.Shape.Flags()...)
 }
 

@@ -49,6 +49,9 @@ type Spec struct {
 	Warmup, Window time.Duration
 	// Shape is how the open loop differs from a steady stream.
 	Shape load.Shape
+	// Capacity, if above 0, is what the load can do by itself, in requests/s (Calibrate):
+	// a trial near it is suspect.
+	Capacity float64
 	// SLO, if set, is searched after the window: the highest rate that keeps it.
 	SLO *SLO
 	// ProbeFor, if set, is how long the cache probe samples, between warm-up and
