@@ -184,6 +184,11 @@ func (p *Prepared) describe() {
 			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Total().Seconds() / float64(max(1, x.Count()))})
 		p.Estimate += x.Total()
 	}
+	specs := make([]*trial.Spec, len(p.specs))
+	for i := range p.specs {
+		specs[i] = &p.specs[i]
+	}
+	p.Estimate += calibrationTakes * time.Duration(len(calibrations(specs)))
 }
 
 // Trials are the trials of the plan, in order.

@@ -114,10 +114,10 @@ func (s *sitting) run(ctx context.Context) error {
 		return fmt.Errorf("lab: remove the work folder of an earlier sitting: %w", err)
 	}
 	defer os.RemoveAll(work)
-	if err := s.measureTools(ctx); err != nil {
+	if err := s.prepareTrials(ctx, work); err != nil {
 		return err
 	}
-	if err := s.prepareTrials(ctx, work); err != nil {
+	if err := s.measureTools(ctx, work); err != nil {
 		return err
 	}
 	for {
@@ -138,19 +138,6 @@ func (s *sitting) run(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// measureTools measures, once in a run, what sensors cost and the load can do.
-func (s *sitting) measureTools(ctx context.Context) (err error) {
-	if s.p.env.Sensors == nil {
-		s.p.env.Sensors = s.p.sensorCosts()
-	}
-	if s.p.env.LoadCapacity == nil {
-		if s.p.env.LoadCapacity, err = s.p.loadCapacities(ctx); err != nil {
-			return err
-		}
-	}
-	return s.w.WriteEnvironment(s.p.env)
 }
 
 // prepareTrials makes what the trials to come need.

@@ -155,7 +155,9 @@ type SensorInfo struct {
 // against a server that is not the limit.
 type LoadCapacity struct {
 	Workload string `json:"workload"`
-	Threads  int    `json:"threads"`
+	// Load says what it asked, in words: trials of the same have this capacity.
+	Load    string `json:"load"`
+	Threads int    `json:"threads"`
 	// PerS is in requests per second. AtLeast: the peer may have been the limit, so
 	// that the load can do this and perhaps more. PeerIdle is the share of the time that
 	// the peer had to spare.

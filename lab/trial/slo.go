@@ -35,9 +35,6 @@ func (r *run) eachLine(ctx context.Context, argv []string, each func(*LoadLine))
 	return nil
 }
 
-// sloRate is the metric of the search: result's own name once it has one.
-const sloRate = "slo_rate"
-
 // searchSLO has the load look for the highest rate that keeps Spec.SLO, against the
 // server that runs. Where the load was the limit the rate is a lower bound, and a note
 // says so.
@@ -55,10 +52,10 @@ func (r *run) searchSLO(ctx context.Context) error {
 		return errors.New("the load ended without an SLO's rate")
 	}
 	if found.Limit == load.LimitNone {
-		r.out.Metrics[sloRate] = result.Missing("no rate kept "+found.SLO+": "+found.Why, "1/s", result.SourceLoad)
+		r.out.Metrics[result.SLORate] = result.Missing("no rate kept "+found.SLO+": "+found.Why, "1/s", result.SourceLoad)
 		return nil
 	}
-	r.out.Metrics[sloRate] = result.Of(found.RatePerS, "1/s", result.SourceLoad)
+	r.out.Metrics[result.SLORate] = result.Of(found.RatePerS, "1/s", result.SourceLoad)
 	if found.Limit == load.LimitLoad {
 		r.out.Notes = append(r.out.Notes, "the rate that keeps "+found.SLO+" is a lower bound: "+found.Why)
 	}

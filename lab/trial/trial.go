@@ -85,10 +85,15 @@ func (r *run) run(ctx context.Context) (err error) {
 	}
 	r.fill(rep)
 	r.closeCount() // while it is open, a switch of threads costs more
-	if r.spec.Saturate == 0 {
-		return nil
+	if r.spec.Saturate > 0 {
+		if err := r.saturate(ctx); err != nil {
+			return err
+		}
 	}
-	return r.saturate(ctx)
+	if r.spec.SLO != nil {
+		return r.searchSLO(ctx)
+	}
+	return nil
 }
 
 func (r *run) startServer(ctx context.Context) (*server, error) {
