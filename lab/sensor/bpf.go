@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -59,6 +60,10 @@ func parseInnermostPID(text []byte) (uint32, error) {
 	return 0, errors.New("status: no NSpid")
 }
 
+// kernelTypes keeps the kernel's type information: to read it takes 20 ms of CPU,
+// which the first one pays.
+var kernelTypes = btf.NewCache()
+
 // tracer is programs that are attached, and what they share.
 type tracer struct {
 	who identity
@@ -102,10 +107,14 @@ func (t *tracer) attach(tracepoint string, typed bool, code asm.Instructions) er
 	if typed {
 		spec.Type, spec.AttachType, spec.AttachTo = ebpf.Tracing, ebpf.AttachTraceRawTp, tracepoint
 	}
-	program, err := ebpf.NewProgram(&spec)
+	// A collection, because only to that the cache can be given.
+	all, err := ebpf.NewCollectionWithOptions(&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{spec.Name: &spec}},
+		ebpf.CollectionOptions{Cache: kernelTypes})
 	if err != nil {
 		return fmt.Errorf("program for %s: %w", tracepoint, err)
 	}
+	program := all.DetachProgram(spec.Name)
+	all.Close()
 	t.programs = append(t.programs, program)
 	var l link.Link
 	if typed {

@@ -68,7 +68,7 @@ type layout struct {
 
 // kernelLayout asks the kernel's own type information.
 var kernelLayout = sync.OnceValues(func() (layout, error) {
-	spec, err := btf.LoadKernelSpec()
+	spec, err := kernelTypes.Kernel()
 	if err != nil {
 		return layout{}, fmt.Errorf("the kernel has no type information at /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF): %w", err)
 	}
