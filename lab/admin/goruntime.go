@@ -3,6 +3,8 @@ package admin
 import (
 	"math"
 	"runtime/metrics"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,6 +59,24 @@ func readGoRuntime() *GoRuntime {
 	return g
 }
 
+// GoRuntimeInfo describes this sensor with what it costs: the time of two readings
+// as they are made at the ends of a window, in this process, whose histogram is as
+// long as any.
+func GoRuntimeInfo() result.SensorInfo {
+	var took []float64
+	for range 9 {
+		start := time.Now()
+		readGoRuntime()
+		readGoRuntime()
+		took = append(took, float64(time.Since(start)))
+	}
+	slices.Sort(took)
+	return result.SensorInfo{
+		Name: "go-runtime", Quantities: []string{result.GCCPU, result.SchedLatencyP99, result.GoThreads, result.Goroutines},
+		Units: []string{"%", "us", "1", "1"}, Source: result.SourceGo, OverheadNs: &took[len(took)/2],
+	}
+}
+
 // latencyBuckets leaves the empty ones out. The last bucket has no end: it gets its
 // begin.
 func latencyBuckets(h *metrics.Float64Histogram) (buckets []LatencyBucket) {
@@ -76,7 +96,7 @@ func latencyBuckets(h *metrics.Float64Histogram) (buckets []LatencyBucket) {
 // its two ends: gc_cpu in % of the CPU that the process used, sched_latency_p99 in us
 // (the upper end of a bucket), go_threads and goroutines at the end.
 func GoMetrics(before, after *Snapshot) map[string]result.Metric {
-	const gc, sched, threads, goroutines = "gc_cpu", "sched_latency_p99", "go_threads", "goroutines"
+	const gc, sched, threads, goroutines = result.GCCPU, result.SchedLatencyP99, result.GoThreads, result.Goroutines
 	none := func(why, unit string) result.Metric { return result.Missing(why, unit, result.SourceGo) }
 	const unread, untold = "the server's counters could not be read", "this server's side door does not tell of its Go runtime"
 	why := ""

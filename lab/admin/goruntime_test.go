@@ -32,6 +32,12 @@ func TestGoRuntimeOfThisProcess(t *testing.T) {
 	require.Contains(t, string(text), `"sched_latencies"`)
 }
 
+func TestGoRuntimeInfo(t *testing.T) {
+	info := GoRuntimeInfo()
+	require.Len(t, info.Units, len(info.Quantities))
+	require.Positive(t, *info.OverheadNs)
+}
+
 func TestGoMetricsOfOthers(t *testing.T) {
 	m := GoMetrics(&Snapshot{PID: 1}, &Snapshot{PID: 1, Goroutines: 3})
 	require.Contains(t, m["gc_cpu"].Unavailable, "does not tell")

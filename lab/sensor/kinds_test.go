@@ -33,7 +33,7 @@ func TestKindsSayWhatTheyGive(t *testing.T) {
 
 func TestTailMissing(t *testing.T) {
 	metrics := TailMissing("no tail")
-	require.Equal(t, result.Missing("no tail", "1", sourcePerf), metrics["switches_perf_per_op"])
+	require.Equal(t, result.Missing("no tail", "1", result.SourcePerf), metrics["switches_perf_per_op"])
 	require.NotContains(t, metrics, "cpu_per_op")
 }
 

@@ -1,11 +1,9 @@
 package sensor
 
 import (
+	"github.com/syslet/syslet/lab/result"
 	"golang.org/x/sys/unix"
 )
-
-// sourcePerf is a software event of the kernel's perf events.
-const sourcePerf = "perf (software event)"
 
 // PerfSwitches counts context switches of a process' threads by perf's software
 // event: "switches_perf", a second opinion on Switches, which loses what a thread
@@ -54,6 +52,6 @@ func (s *PerfSwitches) Start() {
 
 // Stop implements Sensor.
 func (s *PerfSwitches) Stop() ([]Reading, []string) {
-	metric, notes := countedBetween(s.counters, s.from, s.why, sourcePerf)
+	metric, notes := countedBetween(s.counters, s.from, s.why, result.SourcePerf)
 	return []Reading{total("switches_perf", metric)}, notes
 }

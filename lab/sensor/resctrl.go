@@ -25,10 +25,7 @@ type Resctrl struct {
 	begun time.Time
 }
 
-const (
-	sourceResctrl = "resctrl"
-	resctrlRoot   = "/sys/fs/resctrl"
-)
+const resctrlRoot = "/sys/fs/resctrl"
 
 // NewResctrl makes the group. If that is not possible, the readings say why.
 func NewResctrl(pid int) *Resctrl { return newResctrl(resctrlRoot, pid) }
@@ -97,19 +94,19 @@ func (r *Resctrl) Stop() ([]Reading, []string) {
 	}
 	if r.why != "" {
 		return []Reading{
-			state("llc_occupancy", result.Missing(r.why, "bytes", sourceResctrl)),
-			state("mem_bandwidth", result.Missing(r.why, "bytes/s", sourceResctrl)),
+			state("llc_occupancy", result.Missing(r.why, "bytes", result.SourceResctrl)),
+			state("mem_bandwidth", result.Missing(r.why, "bytes/s", result.SourceResctrl)),
 		}, nil
 	}
 	moved, err := r.sum("mbm_total_bytes")
-	bandwidth := result.Of(float64(grown(r.from, moved))/seconds, "bytes/s", sourceResctrl)
+	bandwidth := result.Of(float64(grown(r.from, moved))/seconds, "bytes/s", result.SourceResctrl)
 	if err := firstError(r.err, err); err != nil {
-		bandwidth = result.Missing(err.Error(), "bytes/s", sourceResctrl)
+		bandwidth = result.Missing(err.Error(), "bytes/s", result.SourceResctrl)
 	}
 	held, err := r.sum("llc_occupancy")
-	occupancy := result.Of(float64(held), "bytes", sourceResctrl)
+	occupancy := result.Of(float64(held), "bytes", result.SourceResctrl)
 	if err != nil {
-		occupancy = result.Missing(err.Error(), "bytes", sourceResctrl)
+		occupancy = result.Missing(err.Error(), "bytes", result.SourceResctrl)
 	}
 	return []Reading{state("llc_occupancy", occupancy), state("mem_bandwidth", bandwidth)}, nil
 }

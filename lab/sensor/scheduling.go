@@ -12,9 +12,6 @@ import (
 	"github.com/syslet/syslet/lab/result"
 )
 
-// sourceBPF is a bpf program at the scheduler's tracepoints.
-const sourceBPF = "bpf (sched_switch, sched_wakeup)"
-
 // Scheduling watches the threads of a process in the scheduler itself, by bpf
 // programs at sched_switch, sched_wakeup and sched_wakeup_new: how long each wait
 // in a run queue was ("runqueue_p50", "runqueue_p99", "runqueue_max" in us), how long
@@ -193,7 +190,7 @@ func (s *Scheduling) Stop() ([]Reading, []string) {
 	}
 	if s.why != "" {
 		return schedReadings(func(unit string, _ func(d []uint64) float64) result.Metric {
-			return result.Missing(s.why, unit, sourceBPF)
+			return result.Missing(s.why, unit, result.SourceBPF)
 		}), nil
 	}
 	d := make([]uint64, schedWords)
@@ -210,9 +207,9 @@ func (s *Scheduling) Stop() ([]Reading, []string) {
 	return schedReadings(func(unit string, of func([]uint64) float64) result.Metric {
 		v := of(d)
 		if v < 0 {
-			return result.Missing("no thread of the server was switched in this time", unit, sourceBPF)
+			return result.Missing("no thread of the server was switched in this time", unit, result.SourceBPF)
 		}
-		return result.Of(v, unit, sourceBPF)
+		return result.Of(v, unit, result.SourceBPF)
 	}), notes
 }
 

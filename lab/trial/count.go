@@ -36,7 +36,7 @@ func (r *run) stopCount(end time.Time) {
 	r.count.readings, notes = r.count.sensors.Stop()
 	r.count.took = end.Sub(r.count.began)
 	for _, note := range notes {
-		r.evidence.Flaws = append(r.evidence.Flaws, "after the window: "+note)
+		r.out.Notes = append(r.out.Notes, "after the window: "+note)
 	}
 }
 

@@ -160,8 +160,11 @@ func (r *run) windowEnds(ctx context.Context) (err error) {
 	var notes []string
 	r.readings, notes = r.sensors.Stop()
 	for _, note := range notes {
-		if strings.Contains(note, "not counted") { // others say only where a count began
+		switch { // others say only where a count began
+		case strings.Contains(note, "not counted"):
 			r.evidence.Flaws = append(r.evidence.Flaws, note)
+		case strings.Contains(note, "scaled up"):
+			r.out.Notes = append(r.out.Notes, note)
 		}
 	}
 	r.after, err = r.server.snapshot(ctx)
