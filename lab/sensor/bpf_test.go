@@ -131,6 +131,7 @@ func TestSyscallsFromWithinANamespace(t *testing.T) {
 // TestSchedulingOfSleeps: a child that sleeps known times is off its CPU that long.
 func TestSchedulingOfSleeps(t *testing.T) {
 	const naps, nap = 20, 10 * time.Millisecond
+	attached := time.Now()
 	s := NewScheduling(os.Getpid())
 	defer s.Close()
 	skipWithoutBPF(t, s.why)
@@ -150,6 +151,9 @@ func TestSchedulingOfSleeps(t *testing.T) {
 	require.Empty(t, notes)
 	require.GreaterOrEqual(t, find(t, readings, "offcpu").Value, 0.99*naps*float64(nap.Microseconds()))
 	require.GreaterOrEqual(t, find(t, readings, "offcpu_p99").Value, 0.9*float64(nap.Microseconds()))
+	most := float64(time.Since(attached).Microseconds()) * (1 + 1.0/histogramSteps)
+	require.LessOrEqual(t, find(t, readings, "offcpu_p99").Value, most, "what began before is not known")
+	require.LessOrEqual(t, find(t, readings, "runqueue_max").Value, most)
 	require.LessOrEqual(t, find(t, readings, "runqueue_p50").Value, find(t, readings, "runqueue_p99").Value)
 	require.LessOrEqual(t, find(t, readings, "runqueue_p99").Value, find(t, readings, "runqueue_max").Value)
 }
