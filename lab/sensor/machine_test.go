@@ -28,6 +28,8 @@ func TestParsePressure(t *testing.T) {
 }
 
 func TestPressureIsAShare(t *testing.T) {
+	require.Equal(t, 25.0, stalledShare(1000, 1250, 1000))
+	require.Equal(t, 100.0, stalledShare(0, 1001, 1000))
 	p := &Pressure{root: t.TempDir()}
 	for _, what := range pressures {
 		put(t, "some avg10=0 avg60=0 avg300=0 total=1000\n", p.root, what)

@@ -50,13 +50,19 @@ func (p *Pressure) Stop() (readings []Reading, notes []string) {
 		if err = errors.Join(p.err[i], err); err == nil && p.begun.IsZero() {
 			err = errNeverStarted
 		}
-		m := result.Of(min(100, 100*float64(grown(p.from[i], until))/us), "%", result.SourceProc)
+		m := result.Of(stalledShare(p.from[i], until, us), "%", result.SourceProc)
 		if err != nil {
 			m = result.Missing(err.Error(), "%", result.SourceProc)
 		}
 		readings = append(readings, state("psi_"+what+"_some", m))
 	}
 	return readings, nil
+}
+
+// stalledShare is in percent. The kernel books a stall when it ends or is asked for,
+// so that a little of another window's may be in it.
+func stalledShare(from, until uint64, windowUs float64) float64 {
+	return min(100, 100*float64(grown(from, until))/windowUs)
 }
 
 var errNeverStarted = errors.New("the sensor was never started")
