@@ -181,7 +181,7 @@ func (p *Prepared) describe() {
 	for i := range p.opts.Experiments {
 		x := &p.opts.Experiments[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
-			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Total().Seconds() / float64(max(1, x.Count()))})
+			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Duration().Seconds(), Thresholds: plan.Thresholds(x.Thresholds)})
 		p.Estimate += x.Total()
 	}
 	specs := make([]*trial.Spec, len(p.specs))

@@ -114,9 +114,8 @@ thresholds: [latency_p99 <= 1ns]
 	for i := range run.Trials {
 		checkTheirs(t, &run.Trials[i], bin)
 	}
-	es, err := plan.Load(path, false)
-	require.NoError(t, err)
-	require.Len(t, plan.FindUnmet(es, run.Trials), 5)
+	require.Contains(t, string(said), "- threshold latency_p99 <= 1ns not met: theirs ours conns=4 rate=2000: median of 1 rounds is ")
+	require.Contains(t, string(said), "- threshold latency_p99 <= 1ns: theirs dying conns=4 rate=2000: not measured in any round")
 }
 
 func checkTheirs(t *testing.T, tr *result.Trial, bin string) {

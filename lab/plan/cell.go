@@ -18,8 +18,6 @@ type cell struct {
 	texts      []string
 	// from says by which part of the plan a setting has its value, if by a level.
 	from map[string]string
-	// served is the text of the file of FileBytes, made once for all trials.
-	served string
 }
 
 // cells are all combinations of levels, the last factor varying fastest.
@@ -90,7 +88,7 @@ func (c *cell) spec(model string, round int, seed uint64) trial.Spec {
 		Conns: c.Conns, Rate: c.Rate, Mix: c.Mix, Warmup: c.Warmup, Window: c.Window, Shape: c.Shape,
 		ProbeFor: c.ProbeFor, Saturate: c.Saturate, Outstanding: max(1, c.Outstanding), Speakers: c.Speakers,
 		KillServer: c.KillServer, DiskShare: c.DiskShare, NeedsDiskFile: c.NeedsDiskFile, DiskBytes: c.DiskBytes,
-		LedgerQuery: c.LedgerQuery, LatencyOf: c.LatencyOf, CountFor: c.CountFor, NeedsGC: c.NeedsGC, Idle: c.Idle,
+		LedgerQuery: c.LedgerQuery, LatencyOf: c.LatencyOf, CountFor: c.CountFor, NeedsGC: c.NeedsGC, Idle: c.Idle, SiteBytes: c.FileBytes,
 		ServeFlags: c.serveFlags(), LoadFlags: c.loadFlags(), Overhead: c.Overhead,
 	}
 	if c.SLO.Bound > 0 {
@@ -101,12 +99,6 @@ func (c *cell) spec(model string, round int, seed uint64) trial.Spec {
 	}
 	if c.Rankings > 0 {
 		s.Rate, s.Mix = c.withRankings()
-	}
-	if c.FileBytes > 0 {
-		if c.served == "" {
-			c.served = textOf(int(c.FileBytes))
-		}
-		s.Files = map[string]string{"www/file.txt": c.served}
 	}
 	if c.FileWork != "" {
 		if s.DiskBytes == 0 {

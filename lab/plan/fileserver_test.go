@@ -21,7 +21,7 @@ func TestFileServer(t *testing.T) {
 	require.LessOrEqual(t, time.Duration(es[0].Count())*es[0].Duration(), 10*time.Minute)
 	for _, s := range Trials(es, 1) {
 		level := s.Factors["file_bytes"]
-		require.Equal(t, level, strconv.Itoa(len(s.Files["www/file.txt"])))
+		require.Equal(t, level, strconv.FormatInt(s.SiteBytes, 10))
 		require.Equal(t, map[string]float64{"1024": 30000, "65536": 20000}[level], s.Rate)
 		require.NotContains(t, s.Factors, "rate")
 		require.Contains(t, s.LoadFlags, "/file.txt")

@@ -93,7 +93,7 @@ var workSettings = []setting{
 		func(e *Experiment) *int64 { return &e.DiskBytes }).only(workloads.Echo, FileWork),
 	{name: "file_work", of: []string{FileWork}, want: "KIND-DEPTH, e.g. direct-32; kinds are " + strings.Join(slices.Sorted(maps.Keys(fileWorkFlags)), ", "),
 		doc: "what is done to the file, and how many at a time", set: setFileWork},
-	size("file_bytes", 1, 64<<20, "bytes, 1 to 64 MiB, e.g. 64KiB", "length of the file that is asked for",
+	size("file_bytes", 1, 1<<30, "bytes, 1 to 1 GiB, e.g. 64KiB", "length of the file that is asked for",
 		func(e *Experiment) *int64 { return &e.FileBytes }).only(workloads.Files),
 	{name: "idle_conns", of: []string{workloads.Echo}, want: "connections, 0 to 1000000", doc: "connections beside those of the load on which nothing happens",
 		set: func(e *Experiment, v Value) (string, error) {

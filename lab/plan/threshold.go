@@ -128,18 +128,35 @@ func (u Unmet) String() string {
 	return fmt.Sprintf("threshold %s not met: %s: median of %d rounds is %s", u.Threshold, where, u.Rounds, figure)
 }
 
-// FindUnmet lists the thresholds that were not met, by experiment, model and level:
-// of the medians over the rounds of trials that count.
-func FindUnmet(es []Experiment, trials []result.Trial) []Unmet {
+// Thresholds are the texts of some, as result.Planned keeps them.
+func Thresholds(ts []Threshold) (texts []string) {
+	for _, t := range ts {
+		texts = append(texts, t.String())
+	}
+	return texts
+}
+
+// FindUnmet lists the thresholds of a run's plan that were not met, by experiment,
+// model and level: of the medians over the rounds of trials that count. The error is
+// of a threshold that this version cannot read.
+func FindUnmet(planned []result.Planned, trials []result.Trial) ([]Unmet, error) {
 	var out []Unmet
-	for i := range es {
-		e := &es[i]
+	for i := range planned {
+		e := &planned[i]
+		var thresholds []Threshold
+		for _, text := range e.Thresholds {
+			t, err := ParseThreshold(text)
+			if err != nil {
+				return nil, fmt.Errorf("plan: threshold of %s: %w", e.Experiment, err)
+			}
+			thresholds = append(thresholds, t)
+		}
 		type where struct{ model, factors string }
 		cells := map[where][]*result.Trial{}
 		var order []where
 		for k := range trials {
 			t := &trials[k]
-			if w := (where{t.Model, t.Factors.String()}); t.Experiment == e.Name {
+			if w := (where{t.Model, t.Factors.String()}); t.Experiment == e.Experiment {
 				if cells[w] == nil {
 					order = append(order, w)
 				}
@@ -151,14 +168,14 @@ func FindUnmet(es []Experiment, trials []result.Trial) []Unmet {
 			return cmp.Or(cmp.Compare(slices.Index(e.Models, a.model), slices.Index(e.Models, b.model)), cmp.Compare(a.factors, b.factors))
 		})
 		for _, w := range order {
-			for _, t := range e.Thresholds {
+			for _, t := range thresholds {
 				if u, met := t.of(cells[w]); !met {
 					out = append(out, u)
 				}
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // of checks the trials of one cell and model.

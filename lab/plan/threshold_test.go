@@ -42,9 +42,7 @@ func TestThresholdCheck(t *testing.T) {
 // TestFindUnmet: the median over the rounds that count is what matters, for each
 // model and level; what nobody measured is not met.
 func TestFindUnmet(t *testing.T) {
-	p99, err := ParseThreshold("latency_p99 <= 2ms")
-	require.NoError(t, err)
-	es := []Experiment{{Name: "e", Models: []string{"slow", "fast", "dumb"}, Thresholds: []Threshold{p99}}}
+	planned := []result.Planned{{Experiment: "e", Models: []string{"slow", "fast", "dumb"}, Thresholds: []string{"latency_p99 <= 2ms"}}}
 	var trials []result.Trial
 	add := func(model, level string, verdict result.Verdict, us ...float64) {
 		for round, v := range us {
@@ -63,11 +61,16 @@ func TestFindUnmet(t *testing.T) {
 	add("slow", "64", result.Suspect, 1999, 2001, 2500)
 	trials = append(trials, result.Trial{Experiment: "other", Model: "fast", Verdict: result.Valid, Metrics: map[string]result.Metric{"latency_p99": result.Of(1e9, "us", "x")}})
 	var lines []string
-	for _, u := range FindUnmet(es, trials) {
+	unmet, err := FindUnmet(planned, trials)
+	require.NoError(t, err)
+	for _, u := range unmet {
 		lines = append(lines, u.String())
 	}
 	require.Equal(t, []string{
 		"threshold latency_p99 <= 2ms not met: e slow conns=64: median of 3 rounds is 2.001ms",
 		"threshold latency_p99 <= 2ms: e dumb conns=1: not measured in any round",
 	}, lines)
+	planned[0].Thresholds = []string{"latency_p99 <= soon"}
+	_, err = FindUnmet(planned, trials)
+	require.ErrorContains(t, err, "soon")
 }

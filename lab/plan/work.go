@@ -69,12 +69,6 @@ func (c *cell) loadFlags() []string {
 	return append(a, c.LoadFlags...)
 }
 
-// textOf is n bytes of text.
-func textOf(n int) string {
-	const line = "A line of a file that nobody reads but checksums: the quick brown fox jumps over the lazy dog.\n"
-	return strings.Repeat(line, n/len(line)+1)[:n]
-}
-
 // fileWorkFlags are syslet files' own for each kind of work. KIND-DEPTH is a level,
 // where the depth is the number of ops in flight. Reads: "direct" is O_DIRECT, "hot"
 // from the page cache, "cold" through it, empty at the start. Writes: "fsync" and

@@ -36,6 +36,9 @@ type Planned struct {
 	Trials int `json:"trials"`
 	// TrialS is about how long one of them takes in all, as it was planned, in seconds.
 	TrialS float64 `json:"trial_s,omitempty"`
+	// Thresholds are bounds that each model's median is to keep, as a plan has them
+	// (package plan): "latency_p99 <= 2ms".
+	Thresholds []string `json:"thresholds,omitempty"`
 	// Stopped says why the experiment ended before its last round; empty if it did
 	// not. Then LastRound is the last one that was run and LeftOut the number of trials
 	// of those after it. Only whole rounds are left out.

@@ -68,6 +68,23 @@ func (s *Spec) writeFiles(files map[string]string, r *strings.Replacer) error {
 	return nil
 }
 
+// SiteFile is below WorkDir. Its text is made by the trial: a plan that held it would
+// hold it for each trial.
+const SiteFile = "www/file.txt"
+
+// writeSite writes what the trial's server finds in its folder.
+func (s *Spec) writeSite() error {
+	files := maps.Clone(s.Files)
+	if s.SiteBytes > 0 {
+		if files == nil {
+			files = map[string]string{}
+		}
+		const line = "A line of a file that nobody reads but checksums: the quick brown fox jumps over the lazy dog.\n"
+		files[SiteFile] = strings.Repeat(line, int(s.SiteBytes)/len(line)+1)[:s.SiteBytes]
+	}
+	return s.writeFiles(files, s.expander(""))
+}
+
 // startForeign starts a server that is not ours.
 func (s *Spec) startForeign(ctx context.Context) (*server, error) {
 	addr := ""

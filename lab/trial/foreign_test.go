@@ -95,7 +95,8 @@ func TestProgramSeesWhatTheTrialKnows(t *testing.T) {
 	s := spec(t)
 	s.DiskFile = "/some/file"
 	s.Files = map[string]string{"www/a": "in {dir}"}
-	s.Program = printing(`test "$(cat {dir}/www/a)" = "in {dir}" && test {disk} = /some/file && test {cpus} = ` + CPUList(s.ServerCPUs) +
+	s.SiteBytes = 100_001
+	s.Program = printing(`test "$(wc -c <{dir}/` + SiteFile + `)" = 100001 && test "$(cat {dir}/www/a)" = "in {dir}" && test {disk} = /some/file && test {cpus} = ` + CPUList(s.ServerCPUs) +
 		` && test "$(cat {dir}/own)" = syslet`)
 	s.Program.Files = map[string]string{"own": "{syslet}"}
 	out, err := Run(t.Context(), s)

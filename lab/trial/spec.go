@@ -92,6 +92,8 @@ type Spec struct {
 	// Files are written into WorkDir before the start: name to text, in which names
 	// in braces are replaced.
 	Files map[string]string
+	// SiteBytes, if set, is the length of SiteFile, text that a file server serves.
+	SiteBytes int64
 	// CountFor, if set, is how long the load goes on after the window, with the
 	// kernel counting the server's system calls: that makes each of them dearer.
 	CountFor time.Duration

@@ -57,7 +57,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return fmt.Errorf("cannot make the work folder: %w", err)
 	}
 	defer os.RemoveAll(r.spec.WorkDir)
-	if err := r.spec.writeFiles(r.spec.Files, r.spec.expander("")); err != nil {
+	if err := r.spec.writeSite(); err != nil {
 		return err
 	}
 	if r.spec.Program != nil {
