@@ -29,6 +29,8 @@ func (f *findings) add(part, format string, args ...any) {
 const (
 	roundsMost = 10000
 	trialsMost = 100000
+	// precisionLeast is the load's own bound on a search for an SLO's rate.
+	precisionLeast = 0.001
 )
 
 // Check says all that is wrong with the experiment, as Problems, or nil.
@@ -257,6 +259,9 @@ func (c *cell) senseOfPhases(f *findings) {
 	if c.SLO.Bound == 0 && c.SLO.Precision > 0 {
 		f.add("slo_precision", "there is no bound to search for: set slo")
 	}
+	if p := c.SLO.Precision; p > 0 && p < precisionLeast {
+		f.add("slo_precision", "%v %% is finer than a search can be: want at least %v %%", 100*p, 100*precisionLeast)
+	}
 	if c.SLO.For > 0 && c.SLO.For < windowLeast {
 		f.add("slo_for", "%v is too short to measure anything: want at least %v", c.SLO.For, windowLeast)
 	}
@@ -279,6 +284,9 @@ func (c *cell) senseOfShape(f *findings) {
 	}
 	if (s.SlowShare > 0) != (s.SlowBytesPerS > 0) {
 		f.add("slow_share", "goes with slow_rate: set both or none")
+	}
+	if s.SlowShare > 0 && s.SlowShare*float64(c.Conns) < 1 {
+		f.add("slow_share", "of %d connections (conns) that is none", c.Conns)
 	}
 	if s.Threads > c.Conns {
 		f.add("threads", "%d for %d connections (conns): want no more threads than connections", s.Threads, c.Conns)

@@ -59,7 +59,7 @@ var shapeSettings = []setting{
 		func(e *Experiment) *int { return &e.Shape.SlowBytesPerS }).except(FileWork),
 	period("timeout", 0, "requests without answer for so long are counted as timed out; 0: none",
 		func(e *Experiment) *time.Duration { return &e.Shape.Timeout }).except(FileWork),
-	whole("threads", 1, 1024, "threads", "threads of the load; default 1",
+	whole("threads", 1, 256, "threads", "threads of the load; default 1",
 		func(e *Experiment) *int { return &e.Shape.Threads }).except(FileWork),
 }
 

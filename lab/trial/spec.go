@@ -179,6 +179,7 @@ const (
 	// probeGap lets the loop fill its caches again after the probe.
 	probeGap = 100 * time.Millisecond
 	drainFor = 2 * time.Second
-	// sloTries is about how many rates a search tries, each with a warm-up.
-	sloTries = 10
+	// sloTries is about how many tries a search makes, two for most rates, each with a
+	// warm-up.
+	sloTries = 20
 )
