@@ -13,15 +13,6 @@ import (
 // in the body of a threadlet. Latency there is of the other players' pings.
 const rankings = "rankings"
 
-// bodiesFindings says what queries cost those who do not ask.
-func (v *view) bodiesFindings() []finding {
-	out := v.delayFindings()
-	if len(v.Levels) > 0 {
-		out = append(out, v.rankFindings(result.LatencyP99, v.Levels[len(v.Levels)-1].Text)...)
-	}
-	return append(out, v.overloaded()...)
-}
-
 // delayFindings hold each model's delay of the p99 against the rule: how far the
 // last level lies above the first, whole interval.
 func (v *view) delayFindings() []finding {

@@ -37,6 +37,7 @@ type page struct {
 	Targets  []targetRow
 	Tallied  string // the targets' verdicts
 	Nothing  string
+	Compared int // comparisons behind the verdict
 	Models   []look
 	Looks    map[string]look
 	Tally    []badge
@@ -120,6 +121,9 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 			vp.Sections = append(vp.Sections, sp)
 		}
 		p.Views = append(p.Views, vp)
+	}
+	if len(vs) > 0 {
+		p.Compared = vs[0].verdict.size()
 	}
 	p.trials(run)
 	p.Targets = judgeTargets(vs)

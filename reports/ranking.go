@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -14,9 +13,10 @@ import (
 type ranked struct {
 	model string
 	cell  *cell
-	// against relates this model to the first of the ranking. Unused for the
-	// first itself.
+	// against relates this model to the first of the ranking, and tested is that
+	// comparison among its family. Unused for the first itself.
 	against stats.Comparison
+	tested  tested
 }
 
 // ranking is the order of the models by their medians, best first. Models
@@ -27,8 +27,19 @@ type ranking struct {
 	rows  []ranked
 }
 
-// rank orders v's models. For a key of which neither way is better it is empty.
+// rank orders v's models, each comparison corrected for its family. For a key of
+// which neither way is better it is empty.
 func (v *view) rank(k key, levelText string) ranking {
+	r := v.order(k, levelText)
+	for i := range r.rows[min(1, len(r.rows)):] {
+		row := &r.rows[i+1]
+		row.tested = v.testedOf(cellID{row.model, levelText, k})
+	}
+	return r
+}
+
+// order is rank without the correction, which looks at all orders of its family.
+func (v *view) order(k key, levelText string) ranking {
 	r := ranking{key: k, level: levelText}
 	sign := 1.0
 	switch k.better() {
@@ -60,24 +71,30 @@ func (v *view) rank(k key, levelText string) ranking {
 
 // relate compares two cells: by round where servers that are not ours are in the
 // view, whose trials of a round are neighbours in time; otherwise by all rounds.
+// By round, P is twice the smaller one of the sign test's and of Mann and Whitney's:
+// ten rounds on one side are all that the first can see, and too little among many.
 func (v *view) relate(a, b *cell) stats.Comparison {
+	c := stats.Compare(a.values(), b.values())
 	if v.besides() {
 		p := stats.PairedRatio(pair(a, b))
 		if p.Ratio == p.Ratio {
-			return stats.Comparison{NA: p.N, NB: p.N, Ratio: p.Ratio, Lo: p.Lo, Hi: p.Hi, Reached: p.Reached, P: math.NaN()}
+			return stats.Comparison{NA: p.N, NB: p.N, Ratio: p.Ratio, Lo: p.Lo, Hi: p.Hi, Reached: p.Reached, P: min(1, 2*min(c.P, p.P)), Delta: c.Delta}
 		}
 	}
-	return stats.Compare(a.values(), b.values())
+	return c
 }
 
-// apart reports whether the ratio's interval excludes no difference, at the
-// confidence that the rounds reach.
+// apart reports whether two are told apart: by the corrected test and by the interval
+// of the ratio, which excludes no difference. Where so few rounds are too few for the
+// family, whatever the difference, by the interval alone: that is a hint, and hedge
+// says so.
 func (r ranked) apart() bool {
 	c := r.against
-	if c.Ratio != c.Ratio {
-		return c.P < 1-stats.Confidence
+	excludes := c.Ratio != c.Ratio || c.Lo > 1 || c.Hi < 1
+	if r.tested.decidable(c) {
+		return r.tested.corrected <= stats.Alpha && excludes
 	}
-	return r.tellable() && (c.Lo > 1 || c.Hi < 1)
+	return r.tellable() && excludes && (c.Ratio == c.Ratio || c.P <= stats.Alpha)
 }
 
 // leastReached is the confidence below which an order is not even a hint: three
@@ -162,6 +179,9 @@ func (r ranking) hedge() string {
 	}
 	c := r.rows[1].against
 	if c.Enough() || c.Ratio != c.Ratio {
+		if t := r.rows[1].tested; !t.decidable(c) {
+			return fmt.Sprintf("A hint only: %d against %d rounds are too few for any difference to stand among the %d comparisons of its family.", c.NB, c.NA, t.family)
+		}
 		return ""
 	}
 	if c.Reached <= 0 {
@@ -183,13 +203,13 @@ func (r ranking) evidence() []evidence {
 		case i == 0:
 			e.Relation = "first"
 		case c.Ratio != c.Ratio:
-			e.Relation = "no ratio: a value is 0; p = " + number(c.P)
+			e.Relation = "no ratio: a value is 0; " + row.tested.words(c)
 		default:
 			e.Relation = times(c.Ratio)
 			if c.Reached <= 0 {
 				break
 			}
-			e.Detail = fmt.Sprintf("ratio %s to %s at %s", number(c.Lo), number(c.Hi), stats.Percent(c.Reached))
+			e.Detail = fmt.Sprintf("ratio %s to %s at %s, %s, %s", number(c.Lo), number(c.Hi), stats.Percent(c.Reached), row.tested.words(c), clean(c))
 			if !row.apart() {
 				e.Detail += ": not told apart"
 			}

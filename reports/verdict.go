@@ -45,18 +45,15 @@ type verdict struct {
 func judge(run *result.Run, vs []*view) verdict {
 	var out verdict
 	for _, v := range vs {
-		if v.besides() {
-			out.Answers = append(out.Answers, v.serverFindings()...)
-			continue
+		ours := !v.besides()
+		if ours && v.Factor == rankings {
+			out.Answers = append(out.Answers, v.delayFindings()...)
 		}
-		switch v.Factor {
-		case "":
-			out.Answers = append(out.Answers, v.mixFindings()...)
-		case rankings:
-			out.Answers = append(out.Answers, v.bodiesFindings()...)
-		default:
-			out.Answers = append(out.Answers, v.curveFindings()...)
+		out.Answers = append(out.Answers, v.answers()...)
+		if ours && v.Factor != "" && v.Factor != rankings {
+			out.Answers = append(out.Answers, v.spans()...)
 		}
+		out.Answers = append(out.Answers, v.overloaded()...)
 	}
 	out.Limits = caveats(run, vs)
 	return out
@@ -70,25 +67,62 @@ func (v *view) label() string {
 	return v.Experiment
 }
 
-func (v *view) mixFindings() []finding {
-	var out []finding
-	for _, name := range []string{result.LatencyP99, result.CPUPerOp} {
-		out = append(out, v.rankFindings(name, "")...)
+// asked is a metric at a level by which the verdict ranks the models.
+type asked struct{ name, level string }
+
+// questions are those that the verdict asks of a view: of our models at both ends of
+// a curve, of servers at each level.
+func (v *view) questions() []asked {
+	switch {
+	case v.besides():
+		name := result.CPUPerOp
+		if len(v.keysOf(result.CPUPerDelivery)) > 0 {
+			name = result.CPUPerDelivery
+		}
+		var out []asked
+		for _, l := range v.Levels {
+			out = append(out, asked{name, l.Text})
+		}
+		return out
+	case v.Factor == "":
+		return []asked{{result.LatencyP99, ""}, {result.CPUPerOp, ""}}
+	case v.Factor == rankings:
+		return []asked{{result.LatencyP99, v.Levels[len(v.Levels)-1].Text}}
 	}
-	return append(out, v.overloaded()...)
+	var out []asked
+	for _, name := range v.curveMetrics() {
+		for _, end := range v.ends() {
+			out = append(out, asked{name, end})
+		}
+	}
+	return out
 }
 
-// serverFindings say at each level whose message, or delivery, costs least CPU.
-func (v *view) serverFindings() []finding {
-	name := result.CPUPerOp
-	if len(v.keysOf(result.CPUPerDelivery)) > 0 {
-		name = result.CPUPerDelivery
+// curveMetrics are what a curve's verdict is about.
+func (v *view) curveMetrics() []string {
+	rate := result.SaturationThroughput
+	if len(v.keysOf(rate)) == 0 {
+		rate = result.Throughput
 	}
+	return []string{rate, result.LatencyP99}
+}
+
+// ends are the first and the last level, or the only one.
+func (v *view) ends() []string {
+	ends := []string{v.Levels[0].Text}
+	if len(v.Levels) > 1 {
+		ends = append(ends, v.Levels[len(v.Levels)-1].Text)
+	}
+	return ends
+}
+
+// answers are the findings on a view's questions.
+func (v *view) answers() []finding {
 	var out []finding
-	for _, l := range v.Levels {
-		out = append(out, v.rankFindings(name, l.Text)...)
+	for _, q := range v.questions() {
+		out = append(out, v.rankFindings(q.name, q.level)...)
 	}
-	return append(out, v.overloaded()...)
+	return out
 }
 
 // rankFindings says who is best for a metric, once for each source.
@@ -159,30 +193,19 @@ func (v *view) shortfall(model, levelText string) string {
 	return ""
 }
 
-// curveFindings says who is best at both ends, and what the way between costs.
-func (v *view) curveFindings() []finding {
+// spans say what the way from one end of a curve to the other costs.
+func (v *view) spans() []finding {
+	ends := v.ends()
+	if len(ends) < 2 {
+		return nil
+	}
 	var out []finding
-	ends := []string{v.Levels[0].Text}
-	if len(v.Levels) > 1 {
-		ends = append(ends, v.Levels[len(v.Levels)-1].Text)
-	}
-	rate := result.SaturationThroughput
-	if len(v.keysOf(rate)) == 0 {
-		rate = result.Throughput
-	}
-	for _, name := range []string{rate, result.LatencyP99} {
-		for _, end := range ends {
-			out = append(out, v.rankFindings(name, end)...)
+	for _, name := range v.curveMetrics() {
+		for _, k := range v.keysOf(name) {
+			out = append(out, v.span(k, ends[0], ends[1])...)
 		}
 	}
-	if len(ends) == 2 {
-		for _, name := range []string{rate, result.LatencyP99} {
-			for _, k := range v.keysOf(name) {
-				out = append(out, v.span(k, ends[0], ends[1])...)
-			}
-		}
-	}
-	return append(out, v.overloaded()...)
+	return out
 }
 
 // span gives each model's ratio of its last level to its first.
@@ -209,7 +232,8 @@ func (v *view) span(k key, from, to string) []finding {
 		return nil
 	}
 	return []finding{{Kind: "note", Where: v.label() + ", from " + trimAt(v.at(from)) + " to " + trimAt(v.at(to)),
-		Head: fmt.Sprintf("%s changes least for %s and most for %s", upperFirst(k.Label()), least, most), Rows: rows}}
+		Head: fmt.Sprintf("%s changes least for %s and most for %s", upperFirst(k.Label()), least, most),
+		Body: "By the medians: this order is not tested.", Rows: rows}}
 }
 
 func trimAt(s string) string { return strings.TrimPrefix(s, ", ") }

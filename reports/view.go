@@ -67,6 +67,10 @@ type view struct {
 	cells map[cellID]*cell
 	// joined are keys by metric; see join.
 	joined map[string][]key
+	// verdict is the family of the comparisons behind the verdict's sentences, the same
+	// for all views of a page; families are those of the other comparisons, by key.
+	verdict  *family
+	families map[key]*family
 }
 
 type cellID struct {
@@ -150,6 +154,7 @@ func views(run *result.Run) []*view {
 	for _, experiment := range order {
 		out = append(out, split(run, byExperiment[experiment])...)
 	}
+	shareVerdict(out)
 	return out
 }
 

@@ -282,7 +282,7 @@ func leastP(n, m int) float64 {
 // can be shown in a family of that many comparisons.
 func RoundsNeeded(family int) int {
 	n := 2
-	for leastP(n, n)*float64(max(1, family)) >= 1-stats.Confidence {
+	for leastP(n, n)*float64(max(1, family)) > stats.Alpha {
 		n++
 	}
 	return n

@@ -228,10 +228,10 @@ func newChange(s series, base, now []float64, n Noise) Change {
 }
 
 func (c *Change) judge() Verdict {
-	significant := c.Corrected < 1-stats.Confidence
+	significant := c.Corrected <= stats.Alpha
 	up, beyond := c.beyond()
 	switch {
-	case !significant && leastP(c.Base.N, c.New.N)*float64(c.family) >= 1-stats.Confidence:
+	case !significant && leastP(c.Base.N, c.New.N)*float64(c.family) > stats.Alpha:
 		return TooFew
 	case !significant || !c.excludesNone():
 		return NotShown

@@ -21,12 +21,12 @@ func of(rng *rand.Rand, cells, rounds int, noise float64, change map[string]floa
 	for round := range rounds {
 		for cell := range cells {
 			m := map[string]result.Metric{}
-			for name, v := range map[string]float64{result.LatencyP50: 100, result.LatencyP99: 900, result.Throughput: 5000, result.CPUPerOp: 20} {
+			for _, name := range []string{result.LatencyP50, result.LatencyP99, result.Throughput, result.CPUPerOp} {
 				by, ok := change[name]
 				if !ok {
 					by = 1
 				}
-				m[name] = result.Of(v*by*math.Exp(noise*rng.NormFloat64()), result.Describe(name).Unit, "load")
+				m[name] = result.Of(100*by*math.Exp(noise*rng.NormFloat64()), result.Describe(name).Unit, "load")
 			}
 			r.Trials = append(r.Trials, result.Trial{Experiment: "e", Workload: "w", Model: fmt.Sprintf("m%d", cell), Round: round + 1,
 				Verdict: result.Valid, DurationS: 1, Metrics: m, Factors: result.Factors{"rate": "5000"},
@@ -46,17 +46,20 @@ func compared(t *testing.T, base, now *result.Run, o Options) *Report {
 }
 
 // TestNoDifference is A/A by simulation: of many pairs of runs from one
-// distribution, quiet and noisy ones, at most one in twenty gives any finding.
+// distribution, quiet and noisy ones, at most one in twenty gives a regression.
 func TestNoDifference(t *testing.T) {
 	for _, noise := range []float64{0.02, 0.3} {
 		const seeds = 200
-		found, uncorrected := 0, 0
+		regressions, findings, uncorrected := 0, 0, 0
 		for seed := range uint64(seeds) {
 			rng := seeded(seed)
 			r := compared(t, of(rng, 5, 10, noise, nil), of(rng, 5, 10, noise, nil), Options{})
 			require.Equal(t, 20, r.Family)
+			if r.Count(Regression) > 0 {
+				regressions++
+			}
 			if r.Count(Regression)+r.Count(Improvement) > 0 {
-				found++
+				findings++
 			}
 			r.each(func(_ *Cell, c *Change) {
 				if c.P < 0.05 {
@@ -64,7 +67,9 @@ func TestNoDifference(t *testing.T) {
 				}
 			})
 		}
-		require.LessOrEqual(t, found, seeds/20, "noise %v", noise)
+		t.Logf("noise %v: of %d pairs of runs %d with a regression, %d with a finding; of %d tests %d below 0.05", noise, seeds, regressions, findings, 20*seeds, uncorrected)
+		require.LessOrEqual(t, regressions, seeds/20, "noise %v", noise)
+		require.LessOrEqual(t, findings, seeds*9/100, "noise %v: the level is 5 in 100, with three standard errors", noise)
 		// Without correction there would be findings: the test can fail.
 		require.Greater(t, uncorrected, seeds/2, "noise %v", noise)
 	}
@@ -108,6 +113,7 @@ func TestPlanted(t *testing.T) {
 				found++
 			}
 		}
+		t.Logf("%s: found in %d of %d", metric, found, seeds)
 		require.GreaterOrEqual(t, found, seeds*9/10, metric)
 		require.LessOrEqual(t, others, seeds/20, metric)
 	}
@@ -399,6 +405,16 @@ func FuzzParseNoise(f *testing.F) {
 			require.True(t, b > 0 && b <= 10, "%q: %v", text, b)
 		}
 	})
+}
+
+// TestTheIntervalDecidesToo: a corrected p alone is no finding.
+func TestTheIntervalDecidesToo(t *testing.T) {
+	c := Change{Metric: result.RSS, Better: result.Lower, Corrected: 0.01, Bound: 0.05, family: 1}
+	c.Base.N, c.New.N = 10, 10
+	c.Ratio.Ratio, c.Ratio.Lo, c.Ratio.Hi = 1.2, 1.01, 1.3
+	require.Equal(t, Regression, c.judge())
+	c.Ratio.Lo = 0.99
+	require.Equal(t, NotShown, c.judge())
 }
 
 func TestFlags(t *testing.T) {

@@ -50,10 +50,12 @@ type (
 		Shift      float64    `json:"shift"`
 		ShiftCI    [2]float64 `json:"shift_interval"`
 		Confidence float64    `json:"confidence"`
-		P          float64    `json:"p"`
-		Corrected  float64    `json:"p_corrected"`
-		Bound      float64    `json:"noise_bound"`
-		Measured   float64    `json:"noise_measured"`
+		// Delta is Cliff's: 1 if all rounds of NEW are above all of BASE.
+		Delta     float64 `json:"cliffs_delta"`
+		P         float64 `json:"p"`
+		Corrected float64 `json:"p_corrected"`
+		Bound     float64 `json:"noise_bound"`
+		Measured  float64 `json:"noise_measured"`
 		// Resolution is the smallest change, as a share, that these rounds would have shown.
 		Resolution *float64 `json:"resolution,omitempty"`
 		Verdict    Verdict  `json:"verdict"`
@@ -81,7 +83,7 @@ func (r *Report) WriteJSON(to io.Writer) error {
 
 func (c *Change) wire() wireChange {
 	out := wireChange{Metric: c.Metric, Unit: c.Unit, Source: c.Source, Base: c.Base.Median, New: c.New.Median,
-		BaseRounds: c.Base.N, NewRounds: c.New.N, Shift: c.Shift.By, ShiftCI: [2]float64{c.Shift.Lo, c.Shift.Hi}, Confidence: c.Shift.Reached,
+		BaseRounds: c.Base.N, NewRounds: c.New.N, Shift: c.Shift.By, ShiftCI: [2]float64{c.Shift.Lo, c.Shift.Hi}, Confidence: c.Shift.Reached, Delta: c.Ratio.Delta,
 		P: c.P, Corrected: c.Corrected, Bound: c.Bound, Measured: c.Measured, Verdict: c.Verdict}
 	if c.hasRatio() && !math.IsInf(c.Ratio.Hi, 0) {
 		out.Ratio, out.RatioCI = &c.Ratio.Ratio, []float64{c.Ratio.Lo, c.Ratio.Hi}

@@ -112,7 +112,7 @@ func (c *Change) Resolution() (share float64, ok bool) {
 			scaled[i] = v / c.Ratio.Ratio * by
 		}
 		r := stats.Compare(scaled, c.base)
-		return r.P*float64(c.family) < 1-stats.Confidence && r.Lo > 1
+		return r.P*float64(c.family) <= stats.Alpha && r.Lo > 1
 	}
 	lo, hi := 0.0, math.Log(100)
 	if !shown(math.Exp(hi)) {
