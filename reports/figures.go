@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/syslet/syslet/lab/result"
@@ -29,14 +30,21 @@ type topic struct {
 var mixTopics = []topic{
 	{"Latency and throughput", []string{result.LatencyP50, result.LatencyP99, result.LatencyP999, result.Throughput}},
 	{"Context switches and system calls", []string{result.SwitchesVoluntaryPerOp, result.SwitchesInvoluntaryPerOp, result.SyscallsPerOp, result.SyscallsKernelPerOp}},
-	{"CPU, cache and memory", []string{result.CPUPerOp, result.CacheMissesPerOp, result.RSS}},
+	{"CPU and memory", []string{result.CPUPerOp, result.RunqueueWaitPerOp, result.RunqueueP99, result.OffCPUPerOp, result.RSS}},
+	cachesTopic,
 }
+
+// cachesTopic are quantities of three kinds, which never share a figure: hardware
+// counters, lines displaced (probe), misses of a simulated cache.
+var cachesTopic = topic{"Caches", []string{result.CacheMissesPerOp, result.L1DMissesPerOp, result.LLCMissesPerOp, result.DTLBMissesPerOp,
+	result.L1DisplacedPerOp, result.L2DisplacedPerOp, result.L3DisplacedPerOp, result.SimI1MissesPerOp, result.SimD1MissesPerOp, result.SimLLMissesPerOp}}
 
 var curveTopics = []topic{
 	{"Throughput and latency", []string{result.SaturationThroughput, result.Throughput, result.LatencyP50, result.LatencyP99, result.LatencyP999,
 		result.UnblockedP99, result.BlockedP99}},
 	{"Context switches and system calls", []string{result.SwitchesVoluntaryPerOp, result.SwitchesInvoluntaryPerOp, result.SyscallsPerOp, result.SyscallsKernelPerOp}},
-	{"CPU, cache and memory", []string{result.CPUPerOp, result.CacheMissesPerOp, result.RSS}},
+	{"CPU and memory", []string{result.CPUPerOp, result.RunqueueWaitPerOp, result.RSS}},
+	cachesTopic,
 }
 
 var bodiesTopics = []topic{
@@ -66,13 +74,21 @@ var hints = map[string]string{
 	result.SyscallsKernelPerOp:      "The kernel's own count, all threads of the server.",
 	result.CPUPerOp:                 "User and system time of the whole server, divided by the requests answered.",
 	result.RSS:                      "Of the server process, at the end of the measured time.",
+	result.RunqueueWaitPerOp:        "Threads of the server were ready to run and had no CPU.",
+	result.RunqueueP99:              "One wait of a ready thread in a hundred is longer.",
+	result.OffCPUPerOp:              "All time off the CPU, waiting for events included.",
 }
 
+// cacheHints say what each kind of figure on caches is.
 var cacheHints = map[string]string{
 	result.SourcePMU:   "Hardware counter: misses of user space and kernel as the CPU counts them.",
-	result.SourceSim:   "Simulated cache: user space only, one thread at a time; repeats exactly for one binary.",
+	result.SourceSim:   "Simulated cache: user space only, one thread at a time; repeats for one binary and input.",
 	result.SourceProbe: "Prime and probe: cache lines that the loop displaced, the kernel's part included. Not a count of misses.",
 }
+
+// isCache reports whether a metric is of a cache, where the source says which kind of
+// quantity it is.
+func isCache(name string) bool { return slices.Contains(cachesTopic.metrics, name) }
 
 // sections are the figures of a view.
 func (v *view) sections(lk map[string]look) []section {
@@ -96,6 +112,7 @@ func (v *view) sections(lk map[string]look) []section {
 				width = wideWidth // they share its columns
 			}
 		}
+		why := map[string]int{}
 		if v.Factor != "" {
 			s.Title += " against " + v.factorLabel()
 		}
@@ -106,7 +123,7 @@ func (v *view) sections(lk map[string]look) []section {
 			for _, k := range v.joinedKeysOf(name) {
 				switch {
 				case !v.hasValue(k):
-					s.Absent = append(s.Absent, absence{upperFirst(k.Label()) + " (source " + k.Source + ")", strings.Join(v.missing(k), "; ")})
+					s.absent(why, upperFirst(k.Label())+" (source "+k.Source+")", strings.Join(v.missing(k), "; "))
 				case v.Factor == "":
 					s.Figures = append(s.Figures, v.dotFigure(k, lk, width))
 				default:
@@ -118,7 +135,21 @@ func (v *view) sections(lk map[string]look) []section {
 			out = append(out, s)
 		}
 	}
+	if over := v.overTime(lk); len(over) > 0 {
+		out = append(out, section{Title: "Latency over the measured time", Figures: over})
+	}
 	return out
+}
+
+// absent lists what has no value, together with what lacks it for the same reason;
+// at is where a reason stands.
+func (s *section) absent(at map[string]int, what, why string) {
+	if i, ok := at[why]; ok {
+		s.Absent[i].What += "; " + what
+		return
+	}
+	at[why] = len(s.Absent)
+	s.Absent = append(s.Absent, absence{what, why})
 }
 
 // factorLabel is the x axis in words.
@@ -138,8 +169,8 @@ func (v *view) factorLabel() string {
 // titled is the metric's label, with its source where sources are different
 // quantities.
 func titled(k key) string {
-	if k.Name == result.CacheMissesPerOp {
-		if k.Source == result.SourceProbe {
+	if isCache(k.Name) {
+		if k.Name == result.CacheMissesPerOp && k.Source == result.SourceProbe {
 			return "cache displaced per request (source: probe)"
 		}
 		return k.Label() + " (source: " + k.Source + ")"
@@ -151,7 +182,7 @@ func (v *view) hint(k key) string {
 	if k.Name == result.SaturationThroughput && v.besides() {
 		return "The most that the server answered in a closed loop; the notes below the tables say where the load was the limit."
 	}
-	if k.Name == result.CacheMissesPerOp {
+	if isCache(k.Name) {
 		return cacheHints[k.Source]
 	}
 	return hints[k.Name]
@@ -159,7 +190,7 @@ func (v *view) hint(k key) string {
 
 func (v *view) figureSlug(k key) string {
 	slug := v.slug() + "-" + slugify(k.Name)
-	if len(v.keysOf(k.Name)) > 1 || k.Name == result.CacheMissesPerOp {
+	if len(v.keysOf(k.Name)) > 1 || isCache(k.Name) {
 		slug += "-" + slugify(k.Source+" "+k.Unit)
 	}
 	return slug

@@ -47,6 +47,10 @@ func writeFixture(t *testing.T, dir string, seed uint64) *result.Run {
 			if m == "goroutine" && round == 2 {
 				trial.Verdict, trial.Reasons = result.Suspect, []string{"1.3 % of sends were late (limit 1 %)"}
 			}
+			if m == "threadlet" && round == 3 {
+				trial.Verdict, trial.Reasons = result.Suspect, []string{"the load was busy for 97 % of the time: it may be the limit, not the server"}
+				trial.Metrics[result.LoadBusy] = result.Of(97, "%", result.SourceLoad)
+			}
 			if m == "iouring" && round == 4 {
 				trial.Verdict, trial.Reasons = result.Invalid, []string{"the load process lost its CPU for 212 ms"}
 				trial.Metrics[result.LatencyP99] = result.Of(987654, "us", result.SourceLoad)
@@ -80,9 +84,23 @@ func fixtureEnvironment() result.Environment {
 			{Experiment: "game-mix", Workload: "game", Question: "Which model serves a game's mix of moves, chat, pings and saves best?", Models: known[:4], Rounds: 5, Trials: 20},
 			{Experiment: "blocking-curve", Workload: "echo", Question: "What does a growing share of blocking requests cost each model?", Models: known[:ourModels], Rounds: 3, Trials: 75},
 		},
+		Sensors: []result.SensorInfo{
+			{Name: "procfs", Quantities: []string{result.SwitchesVoluntaryPerOp, result.SwitchesInvoluntaryPerOp, result.RunqueueWaitPerOp, result.RSS},
+				Units: []string{"1", "1", "us", "bytes"}, Source: result.SourceProc, OverheadNs: ns(41_300)},
+			{Name: "pmu", Quantities: []string{result.CyclesPerOp, result.CacheMissesPerOp}, Units: []string{"1", "1"}, Source: result.SourcePMU,
+				Unavailable: "no hardware PMU (perf_event_open: ENOENT), as is usual in a virtual machine"},
+			{Name: "syscalls", Quantities: []string{"syscall:NAME_per_op"}, Units: []string{"1"}, Source: result.SourceBPF, OverheadNs: ns(85), PerEvent: "system call"},
+		},
+		LoadCapacity: []result.LoadCapacity{{Workload: "echo", Threads: 1, PerS: 212345, PacingP99Us: 3.2, PacingRate: 20000},
+			{Workload: "game", Threads: 1, Unavailable: "the game has no server that is not the limit"}},
 		Warnings: []string{"The CPUs are shared with other guests."},
 	}
 }
+
+func ns(v float64) *float64 { return &v }
+
+// fixtureCalls are as many as the table of system calls shows.
+var fixtureCalls = []string{"epoll_wait", "read", "write", "recvfrom", "sendto", "futex", "io_uring_enter", "pread64", "fsync", "nanosleep", "accept4", "close"}
 
 func jitter(rng *rand.Rand, spread float64) float64 { return math.Exp(rng.NormFloat64() * spread) }
 
@@ -168,6 +186,25 @@ func common(rng *rand.Rand, trial *result.Trial, c character, slow float64) {
 	m[result.SwitchesInvoluntaryPerOp] = result.Of(c.involuntary*jitter(rng, 0.1), "1", result.SourceProc)
 	m[result.SyscallsPerOp] = result.Of(c.calls*slow*jitter(rng, 0.01), "1", result.SourceServer)
 	m[result.SyscallsKernelPerOp] = result.Missing("tracefs is not mounted, or not for this user: run as root to count in the kernel", "1", result.SourceKernel)
+	for i := range 20 {
+		slice := result.Slice{OffsetS: trial.DurationS / 20 * float64(i), DurationS: trial.DurationS / 20, Intended: 250, Answered: 250, MeanUs: p50 * 1.3}
+		slice.P50Us, slice.P99Us, slice.MaxUs = curve(50)*jitter(rng, 0.04), curve(99)*jitter(rng, 0.15), curve(99.9)
+		trial.Series = append(trial.Series, slice)
+	}
+	for i, call := range fixtureCalls {
+		m[result.SyscallPerOp(call)] = result.Of(c.calls/float64(1+i*i)*jitter(rng, 0.02), "1", result.SourceBPF)
+	}
+	for i, name := range []string{result.L1DisplacedPerOp, result.L2DisplacedPerOp, result.L3DisplacedPerOp} {
+		m[name] = result.Of(c.cache*float64(1+3*i)*jitter(rng, 0.08), "1", result.SourceProbe)
+	}
+	for i, name := range []string{result.SimI1MissesPerOp, result.SimD1MissesPerOp, result.SimLLMissesPerOp} {
+		m[name] = result.Of(c.cache*8/float64(1+i*4)*jitter(rng, 0.001), "1", result.SourceSim)
+	}
+	for _, name := range []string{result.L1DMissesPerOp, result.LLCMissesPerOp, result.DTLBMissesPerOp} {
+		m[name] = result.Missing("no hardware PMU", "1", result.SourcePMU)
+	}
+	m[result.RunqueueWaitPerOp] = result.Of(c.cpu/9*slow*jitter(rng, 0.06), "us", result.SourceProc)
+	m[result.PSICPUSome] = result.Of(12*jitter(rng, 0.2), "%", result.SourceProc)
 	m[result.CacheMissesPerOp] = result.Of(c.cache*jitter(rng, 0.08), "1", result.SourceProbe)
 	m[result.RSS] = result.Of(math.Round(c.rssMiB*jitter(rng, 0.02)*(1<<20)), "bytes", result.SourceProc)
 	if trial.Model == "threadlet" {

@@ -13,6 +13,8 @@ func display(unit string) (factor float64, text string) {
 		return 1, "µs"
 	case "bytes":
 		return 1.0 / (1 << 20), "MiB"
+	case "bytes/s":
+		return 1.0 / (1 << 20), "MiB/s"
 	case "1":
 		return 1, ""
 	case "1/s":

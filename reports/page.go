@@ -43,6 +43,9 @@ type page struct {
 	Tally    []badge
 	Views    []viewPage
 	Doubted  []doubt
+	Counts   []countTable
+	Sensors  []sensorRow
+	Capacity []capacityRow
 	Machine  []fact
 	Warnings []string
 	Again    string
@@ -62,7 +65,10 @@ type viewPage struct {
 	Sections []sectionPage
 	Table    table
 	Takeover table
-	Blocks   *blockTable
+	Calls    table
+	// MoreCalls are left out of Calls.
+	MoreCalls int
+	Blocks    *blockTable
 	// Servers are the tables of a view with servers that are not ours.
 	Servers []serverTable
 	Trials  trialTable
@@ -83,6 +89,8 @@ type doubt struct {
 	Look    look
 	Where   string
 	Verdict result.Verdict
+	// Limited is set where the load may have been the limit.
+	Limited bool
 	Reasons []string
 }
 
@@ -107,8 +115,10 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 	var figures []*figure
 	for i, v := range vs {
 		vp := viewPage{view: v, ID: fmt.Sprintf("view-%d", i+1), Label: v.label(), Interval: v.levelsOfConfidence()}
-		vp.Table = v.table("Medians with intervals", lk, func(k key) bool { return !isTakeover(k) })
-		vp.Takeover = v.table("Takeovers", lk, isTakeover)
+		vp.Table = v.table("Medians with intervals", lk, v.keysThat(func(k key) bool { return !isTakeover(k) && !isCall(k) }))
+		vp.Takeover = v.table("Takeovers", lk, v.keysThat(isTakeover))
+		calls, more := v.calls()
+		vp.Calls, vp.MoreCalls = v.table("System calls", lk, calls), more
 		vp.Blocks = v.blocks(lk)
 		vp.Servers = v.serverTables(lk)
 		vp.Trials = v.trialTable(lk)
@@ -126,6 +136,8 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 		p.Compared = vs[0].verdict.size()
 	}
 	p.trials(run)
+	p.Counts = countTables(vs, lk)
+	p.Sensors, p.Capacity = sensorRows(run.Environment), capacityRows(run.Environment)
 	p.Targets = judgeTargets(vs)
 	p.Tallied = upperFirst(targetTally(p.Targets))
 	if env := run.Environment; env != nil {
@@ -157,13 +169,17 @@ func allModels(run *result.Run) []string {
 // commands for each model and experiment.
 func (p *page) trials(run *result.Run) {
 	counts := map[result.Verdict]int{}
+	limited := 0
 	seen := map[string]bool{}
 	for i := range run.Trials {
 		t := &run.Trials[i]
 		counts[t.Verdict]++
+		if loadLimited(t) {
+			limited++
+		}
 		where := strings.TrimSpace(fmt.Sprintf("%s %s", t.Experiment, t.Factors))
 		if t.Verdict != result.Valid {
-			p.Doubted = append(p.Doubted, doubt{p.Looks[t.Model], fmt.Sprintf("%s, round %d", where, t.Round), t.Verdict, t.Reasons})
+			p.Doubted = append(p.Doubted, doubt{p.Looks[t.Model], fmt.Sprintf("%s, round %d", where, t.Round), t.Verdict, loadLimited(t), t.Reasons})
 		}
 		id := t.Experiment + "\x00" + t.Model
 		if !seen[id] && len(t.Command.Server)+len(t.Command.Load) > 0 {
@@ -173,6 +189,9 @@ func (p *page) trials(run *result.Run) {
 	}
 	for _, v := range []result.Verdict{result.Valid, result.Suspect, result.Invalid} {
 		p.Tally = append(p.Tally, badge{string(v), fmt.Sprintf("%d %s", counts[v], v)})
+	}
+	if limited > 0 {
+		p.Tally = append(p.Tally, badge{"limited", fmt.Sprintf("%d with the load as the limit", limited)})
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // they were measured, in the units of trials.jsonl.
 func writeCSV(to io.Writer, vs []*view) error {
 	w := csv.NewWriter(to)
-	w.Write([]string{"experiment", "workload", "factors", "model", "metric", "source", "unit", "rounds", "median", "lo", "hi", "confidence", "unavailable"})
+	w.Write([]string{"experiment", "workload", "factors", "model", "metric", "source", "unit", "rounds", "median", "lo", "hi", "confidence", "unavailable", "valid", "suspect", "invalid"})
 	for _, v := range vs {
 		for _, k := range v.Keys {
 			for _, l := range v.Levels {
@@ -25,6 +25,7 @@ func writeCSV(to io.Writer, vs []*view) error {
 				}
 			}
 		}
+		v.csvUncounted(w)
 	}
 	w.Flush()
 	return w.Error()
@@ -35,11 +36,7 @@ func (v *view) csvRow(k key, l level, model string) []string {
 	if len(c.Points) == 0 && len(c.Missing) == 0 {
 		return nil
 	}
-	factors := v.Setting.String()
-	if v.Factor != "" {
-		factors = strings.TrimSpace(factors + " " + v.Factor + "=" + l.Text)
-	}
-	row := []string{v.Experiment, v.Workload, factors, model, k.Name, k.Source, k.Unit, strconv.Itoa(len(c.Points))}
+	row := []string{v.Experiment, v.Workload, v.factorsAt(l), model, k.Name, k.Source, k.Unit, strconv.Itoa(len(c.Points))}
 	s := c.Summary
 	switch {
 	case len(c.Points) == 0:
@@ -49,7 +46,28 @@ func (v *view) csvRow(k key, l level, model string) []string {
 	default:
 		row = append(row, exact(s.Median), exact(s.Lo), exact(s.Hi), exact(s.Reached))
 	}
-	return append(row, strings.Join(c.Missing, "; "))
+	return v.trialsOf(model, l.Text).csv(append(row, strings.Join(c.Missing, "; ")))
+}
+
+// factorsAt are all levels of a cell.
+func (v *view) factorsAt(l level) string {
+	if v.Factor == "" {
+		return v.Setting.String()
+	}
+	return strings.TrimSpace(v.Setting.String() + " " + v.Factor + "=" + l.Text)
+}
+
+// csvUncounted is a line for each cell of which no trial counts: without it the cell
+// would look as if it had never been measured.
+func (v *view) csvUncounted(w *csv.Writer) {
+	for _, l := range v.Levels {
+		for _, m := range v.Models {
+			if t := v.trialsOf(m, l.Text); t.invalid > 0 && t.counted() == 0 {
+				w.Write(t.csv([]string{v.Experiment, v.Workload, v.factorsAt(l), m, "", "", "", "0", "", "", "", "",
+					"no trial counts: " + strings.Join(t.reasons, "; ")}))
+			}
+		}
+	}
 }
 
 // writeMarkdown is the verdict and the tables, for a terminal or a pull request.
@@ -68,6 +86,8 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 		b.WriteString("\n## What limits it\n\n")
 		markdownFindings(&b, found.Limits)
 	}
+	b.WriteString("\n## Trials\n\n")
+	markdownTrials(&b, run, vs)
 	if rows := judgeTargets(vs); len(rows) > 0 {
 		b.WriteString("\n## Targets\n\n")
 		markdownTargets(&b, rows)
@@ -82,6 +102,7 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 		}
 		v.markdownTable(&b)
 	}
+	markdownSensors(&b, run.Environment)
 	if run.Environment != nil && len(run.Environment.CommandLine) > 0 {
 		fmt.Fprintf(&b, "\n## Run again\n\n```\n%s\n```\n", shellQuote(run.Environment.CommandLine))
 	}
@@ -133,7 +154,7 @@ func (v *view) markdownTable(b *strings.Builder) {
 		columns++
 	}
 	b.WriteString("\n" + strings.Repeat("|---", columns) + "|\n")
-	t := v.table("", nil, func(key) bool { return true })
+	t := v.table("", nil, v.Keys)
 	for i, k := range v.Keys {
 		g := t.Groups[i]
 		for _, r := range g.Rows {

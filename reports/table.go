@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,16 +44,18 @@ type tableCell struct {
 	Rounds     int
 }
 
-// table makes the view's table of those keys that want keeps.
-func (v *view) table(caption string, lk map[string]look, want func(key) bool) table {
+// keysThat are the view's keys that want keeps.
+func (v *view) keysThat(want func(key) bool) []key {
+	return slices.DeleteFunc(slices.Clone(v.Keys), func(k key) bool { return !want(k) })
+}
+
+// table makes the view's table of some keys, in their order.
+func (v *view) table(caption string, lk map[string]look, keys []key) table {
 	t := table{Caption: caption, Factor: v.Factor}
 	for _, m := range v.Models {
 		t.Models = append(t.Models, lk[m])
 	}
-	for _, k := range v.Keys {
-		if !want(k) {
-			continue
-		}
+	for _, k := range keys {
 		_, unit := display(k.Unit)
 		g := tableGroup{Label: upperFirst(k.Label()), Source: k.Source, Unit: unit}
 		for _, l := range v.Levels {
@@ -101,8 +105,34 @@ func (v *view) row(k key, l level) tableRow {
 	return row
 }
 
-// isTakeover tells the keys of the takeovers' table from the rest.
+// isTakeover and isCall tell the keys of tables of their own from the rest.
 func isTakeover(k key) bool { return strings.HasPrefix(k.Name, "takeover") }
+
+func isCall(k key) bool {
+	_, ok := result.SyscallOf(k.Name)
+	return ok
+}
+
+// mostCalls is the number of system calls in the table of them; summary.csv has all.
+const mostCalls = 12
+
+// calls are the keys of system calls by number, the most frequent first, and how many
+// more there are. Frequency is the largest median of any model at any level.
+func (v *view) calls() (keys []key, more int) {
+	most := map[key]float64{}
+	for id, c := range v.cells {
+		if isCall(id.key) && len(c.Points) > 0 {
+			most[id.key] = max(most[id.key], c.Summary.Median)
+		}
+	}
+	keys = slices.SortedFunc(maps.Keys(most), func(a, b key) int {
+		return cmp.Or(cmp.Compare(most[b], most[a]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Source, b.Source))
+	})
+	if len(keys) > mostCalls {
+		return keys[:mostCalls], len(keys) - mostCalls
+	}
+	return keys, 0
+}
 
 // levelsOfConfidence says which confidence the view's intervals reached.
 func (v *view) levelsOfConfidence() string {
@@ -135,8 +165,10 @@ type trialRow struct {
 	Round, Level string
 	Look         look
 	Verdict      result.Verdict
-	Reasons      string
-	Cells        []string
+	// Limited is set where the load may have been the limit.
+	Limited bool
+	Reasons string
+	Cells   []string
 }
 
 func (v *view) trialTable(lk map[string]look) trialTable {
@@ -147,7 +179,7 @@ func (v *view) trialTable(lk map[string]look) trialTable {
 	}
 	for _, trial := range v.Trials {
 		row := trialRow{Round: fmt.Sprint(trial.Round), Level: trial.Factors[v.Factor], Look: lk[trial.Model],
-			Verdict: trial.Verdict, Reasons: strings.Join(trial.Reasons, "; ")}
+			Verdict: trial.Verdict, Limited: loadLimited(trial), Reasons: strings.Join(trial.Reasons, "; ")}
 		for _, k := range v.Keys {
 			m, ok := trial.Metrics[k.Name]
 			switch {

@@ -240,7 +240,7 @@ func trimAt(s string) string { return strings.TrimPrefix(s, ", ") }
 
 // sourced names the source where sources are different quantities.
 func sourced(k key, text string) string {
-	if k.Name == result.CacheMissesPerOp {
+	if isCache(k.Name) {
 		return text + " (source " + k.Source + ")"
 	}
 	return text

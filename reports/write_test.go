@@ -38,7 +38,9 @@ func TestReportOfAFullRun(t *testing.T) {
 	for _, want := range []string{"threadlet has the lowest p99 latency", "iouring has the lowest CPU per request",
 		"What blocked the heads", "server.(*App).save save.go:118", "os.(*File).Sync", "nothing held its loop up", "block profile is off",
 		"1 of 95 trials is invalid", "the load process lost its CPU for 212 ms", "tracefs is not mounted",
-		"Synthetic CPU &amp; Co &lt;test&gt;", `--out &#39;runs/it&#39;\&#39;&#39;s here&#39;`, "cache displaced per request (source: probe)"} {
+		"Synthetic CPU &amp; Co &lt;test&gt;", `--out &#39;runs/it&#39;\&#39;&#39;s here&#39;`, "cache displaced per request (source: probe)",
+		"load limited", "1 with the load as the limit", "System calls by number", "System call io_uring_enter per request", "no hardware PMU (perf_event_open", "41.3 µs a reading",
+		"85 ns a system call", "212,345 /s", "3.2 µs at 20,000 /s", "the game has no server that is not the limit", "P99 latency over time", "4 valid</span> <span class=\"badge suspect\">1 suspect"} {
 		require.Contains(t, strings.ReplaceAll(page, "\u00a0", " "), want)
 	}
 	// The invalid trial's absurd figure is listed among the trials and nowhere else.

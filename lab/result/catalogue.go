@@ -62,6 +62,8 @@ var catalogue = []Info{
 	{SyscallsKernelPerDelivery, "system calls per delivered message (kernel's count)", "1", Lower},
 	{AllocsPerDelivery, "allocations per delivered message", "1", Lower},
 	{CPUPerOp, "CPU per request", "us", Lower},
+	{"cpu_user_per_op", "CPU per request, in user space", "us", Lower},
+	{"cpu_system_per_op", "CPU per request, in the kernel", "us", Lower},
 	{CPULoadPerOp, "CPU of the load per request", "us", Neither},
 	{SwitchesVoluntaryPerOp, "voluntary context switches per request", "1", Lower},
 	{SwitchesInvoluntaryPerOp, "involuntary context switches per request", "1", Lower},
@@ -102,6 +104,9 @@ var catalogue = []Info{
 	{CPUPerConnect, "CPU per connection accepted", "us", Lower},
 	{IdleServers, "server processes that hold idle connections", "1", Neither},
 	{RSS, "resident memory", "bytes", Lower},
+	{"rss_growth", "growth of resident memory in the measured time", "bytes", Neither},
+	{"open_files", "open descriptors", "1", Neither},
+	{"open_files_growth", "growth of open descriptors in the measured time", "1", Neither},
 	{Threads, "threads", "1", Neither},
 	{TakeoversAnnounced, "takeovers, announced", "1", Neither},
 	{TakeoversDetected, "takeovers, detected", "1", Neither},
@@ -146,6 +151,8 @@ var families = []Info{
 	{"latency_%_p99", "p99 latency of %", "us", Lower},
 	{"latency_%_p999", "p99.9 latency of %", "us", Lower},
 	{"takeovers_by_%", "takeovers, found by %", "1", Neither},
+	{"switches_%_voluntary_per_op", "voluntary switches of % threads per request", "1", Neither},
+	{"switches_%_involuntary_per_op", "involuntary switches of % threads per request", "1", Neither},
 }
 
 // member is what is known of a name that belongs to the family.
