@@ -74,11 +74,34 @@ func (d doubts) kinds() []string {
 	})
 }
 
-// String lists the kinds, each with one trial's words.
+// String lists the kinds, each with one trial's words. The rule that it broke and the
+// advice that comes with it stand beside each trial.
 func (d doubts) String() string {
 	var parts []string
 	for _, k := range d.kinds() {
-		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), d[k].example))
+		example, _, _ := strings.Cut(d[k].example, " (rule ")
+		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), example))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// byKind are reasons with one for all that differ in their figures only, sorted.
+func byKind(reasons []string) []string {
+	reasons = slices.Compact(slices.Sorted(slices.Values(reasons)))
+	count := map[string]int{}
+	for _, r := range reasons {
+		count[digits.ReplaceAllString(r, "#")]++
+	}
+	var out []string
+	for _, r := range reasons {
+		kind := digits.ReplaceAllString(r, "#")
+		switch n := count[kind]; {
+		case n == 1:
+			out = append(out, r)
+		case n > 1:
+			out = append(out, fmt.Sprintf("%s (and %d like it)", r, n-1))
+		}
+		count[kind] = 0
+	}
+	return out
 }

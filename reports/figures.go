@@ -123,7 +123,7 @@ func (v *view) sections(lk map[string]look) []section {
 			for _, k := range v.joinedKeysOf(name) {
 				switch {
 				case !v.hasValue(k):
-					s.absent(why, upperFirst(k.Label())+" (source "+k.Source+")", strings.Join(v.missing(k), "; "))
+					s.absent(why, upperFirst(k.Label())+" (source "+k.Source+")", v.whyMissing(k))
 				case v.Factor == "":
 					s.Figures = append(s.Figures, v.dotFigure(k, lk, width))
 				default:
@@ -170,12 +170,27 @@ func (v *view) factorLabel() string {
 // quantities.
 func titled(k key) string {
 	if isCache(k.Name) {
-		if k.Name == result.CacheMissesPerOp && k.Source == result.SourceProbe {
+		if k.Name == result.CacheMissesPerOp && k.sensor() == result.SourceProbe {
 			return "cache displaced per request (source: probe)"
 		}
-		return k.Label() + " (source: " + k.Source + ")"
+		return k.Label() + " (source: " + k.sensor() + ")"
 	}
 	return k.Label()
+}
+
+// sensor is the source without what it says of when it measured: "pmu (in a time of
+// its own after the window)" is "pmu", and when says the rest.
+func (k key) sensor() string {
+	sensor, _, _ := strings.Cut(k.Source, " (")
+	return sensor
+}
+
+func (k key) when() string {
+	_, rest, found := strings.Cut(k.Source, " (")
+	if !found {
+		return ""
+	}
+	return "Measured " + strings.TrimSuffix(rest, ")") + "."
 }
 
 func (v *view) hint(k key) string {
@@ -183,7 +198,7 @@ func (v *view) hint(k key) string {
 		return "The most that the server answered in a closed loop; the notes below the tables say where the load was the limit."
 	}
 	if isCache(k.Name) {
-		return cacheHints[k.Source]
+		return strings.TrimSpace(cacheHints[k.sensor()] + " " + k.when())
 	}
 	return hints[k.Name]
 }

@@ -46,7 +46,7 @@ func (v *view) csvRow(k key, l level, model string) []string {
 	default:
 		row = append(row, exact(s.Median), exact(s.Lo), exact(s.Hi), exact(s.Reached))
 	}
-	return v.trialsOf(model, l.Text).csv(append(row, strings.Join(c.Missing, "; ")))
+	return v.trialsOf(model, l.Text).csv(append(row, c.why()))
 }
 
 // factorsAt are all levels of a cell.

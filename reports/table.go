@@ -63,7 +63,7 @@ func (v *view) table(caption string, lk map[string]look, keys []key) table {
 			g.Rows = append(g.Rows, row)
 			if !v.hasValue(k) {
 				// One row says it for every level.
-				g.Rows = []tableRow{{Level: "all", Cells: row.Cells, Missing: "unavailable: " + strings.Join(v.missing(k), "; ")}}
+				g.Rows = []tableRow{{Level: "all", Cells: row.Cells, Missing: "unavailable: " + v.whyMissing(k)}}
 				break
 			}
 			t.Marks = t.Marks || slices.ContainsFunc(row.Cells, func(c tableCell) bool { return c.Best })
@@ -93,7 +93,7 @@ func (v *view) row(k key, l level) tableRow {
 				cell.Interval = shown(c.Summary.Lo, k.Unit) + " to " + shown(c.Summary.Hi, k.Unit)
 			}
 		case len(c.Missing) > 0:
-			cell.Missing = "unavailable: " + strings.Join(c.Missing, "; ")
+			cell.Missing = "unavailable: " + c.why()
 		default:
 			cell.Missing = "not measured"
 		}

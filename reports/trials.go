@@ -113,9 +113,10 @@ func countTables(vs []*view, lk map[string]look) []countTable {
 	return out
 }
 
-// mostSuspect is the number of suspect trials that summary.md lists one by one; the
-// page and trials.jsonl have all. Invalid ones are listed all.
-const mostSuspect = 20
+// mostSuspect is the number of suspect trials that summary.md lists one by one, each
+// with its first reason; the page and trials.jsonl have all. Invalid ones are listed
+// all, with all reasons.
+const mostSuspect = 10
 
 // markdownTrials writes the counts of each cell that has a trial in doubt, and the
 // trials.
@@ -162,12 +163,15 @@ func markdownTrials(b *strings.Builder, run *result.Run, vs []*view) {
 				}
 			}
 			listed++
-			mark := ""
+			mark, why := "", strings.Join(t.Reasons, "; ")
+			if more := len(t.Reasons) - 1; more > 0 && verdict == result.Suspect {
+				why = fmt.Sprintf("%s; and %d more", t.Reasons[0], more)
+			}
 			if loadLimited(t) {
 				mark = ", load limited"
 			}
 			where := strings.TrimSpace(fmt.Sprintf("%s %s %s", t.Experiment, t.Model, t.Factors))
-			fmt.Fprintf(b, "- %s%s: %s, round %d: %s\n", t.Verdict, mark, mdText(where), t.Round, mdText(strings.Join(t.Reasons, "; ")))
+			fmt.Fprintf(b, "- %s%s: %s, round %d: %s\n", t.Verdict, mark, mdText(where), t.Round, mdText(why))
 		}
 	}
 	if more := all.suspect + all.invalid - listed; more > 0 {

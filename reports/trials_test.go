@@ -103,3 +103,13 @@ func TestOverTime(t *testing.T) {
 	markdownSensors(&b, &result.Environment{})
 	require.Empty(t, b.String(), "nor sensors")
 }
+
+// TestReasonsByKind: a hundred reasons that differ in a figure are one line.
+func TestReasonsByKind(t *testing.T) {
+	require.Equal(t, []string{"no PMU", "only 10 of 5000 (and 2 like it)"}, byKind([]string{"only 30 of 5000", "no PMU", "only 10 of 5000", "no PMU", "only 21 of 5000"}))
+	require.Empty(t, byKind(nil))
+	k := key{Source: "pmu (in a time of its own after the window)"}
+	require.Equal(t, "pmu", k.sensor())
+	require.Equal(t, "Measured in a time of its own after the window.", k.when())
+	require.Empty(t, key{Source: "pmu"}.when())
+}

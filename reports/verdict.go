@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -307,28 +308,31 @@ func refused(run *result.Run, model string) bool {
 	return run.Environment != nil && slices.ContainsFunc(run.Environment.Refused, func(r result.Refusal) bool { return r.Model == model })
 }
 
-// unavailable lists what no trial of a view could measure, by reason.
+// unavailable lists what no trial of a view could measure, by source and reason.
 func unavailable(vs []*view) []finding {
-	type gap struct{ what, why string }
-	where := map[gap][]string{}
+	type gap struct{ experiments, source, why string }
+	where := map[key][]string{}
+	why := map[key][]string{}
 	for _, v := range vs {
 		for _, k := range v.Keys {
 			if !v.hasValue(k) {
-				g := gap{fmt.Sprintf("%s (source %s)", k.Label(), k.Source), strings.Join(v.missing(k), "; ")}
-				where[g] = append(where[g], v.Experiment)
+				where[k] = append(where[k], v.Experiment)
+				why[k] = append(why[k], v.missing(k)...)
 			}
 		}
 	}
-	byReason := map[string][]string{}
-	for g, experiments := range where {
-		text := strings.Join(slices.Compact(experiments), ", ") + "\x00" + g.why
-		byReason[text] = append(byReason[text], g.what)
+	what := map[gap][]string{}
+	for k := range where {
+		g := gap{strings.Join(slices.Compact(where[k]), ", "), k.Source, strings.Join(byKind(why[k]), "; ")}
+		what[g] = append(what[g], k.Label())
 	}
+	order := slices.SortedFunc(maps.Keys(what), func(a, b gap) int {
+		return cmp.Or(cmp.Compare(a.experiments, b.experiments), cmp.Compare(a.why, b.why), cmp.Compare(a.source, b.source))
+	})
 	var out []finding
-	for _, text := range slices.Sorted(maps.Keys(byReason)) {
-		experiments, why, _ := strings.Cut(text, "\x00")
-		slices.Sort(byReason[text])
-		out = append(out, finding{Kind: "note", Where: experiments, Head: "Unavailable: " + list(byReason[text]), Body: why})
+	for _, g := range order {
+		slices.Sort(what[g])
+		out = append(out, finding{Kind: "note", Where: g.experiments, Head: "Unavailable: " + list(what[g]) + " (source " + g.source + ")", Body: g.why})
 	}
 	return out
 }

@@ -38,9 +38,12 @@ type point struct {
 type cell struct {
 	Points  []point
 	Summary stats.Summary
-	// Missing are the distinct reasons of rounds without a value.
+	// Missing are the reasons of rounds without a value; why tells them by kind.
 	Missing []string
 }
+
+// why is the reason for which a cell has no value.
+func (c *cell) why() string { return strings.Join(byKind(c.Missing), "; ") }
 
 func (c *cell) values() []float64 {
 	out := make([]float64, len(c.Points))
@@ -108,7 +111,7 @@ func (v *view) hasValue(k key) bool {
 	return false
 }
 
-// missing are the distinct reasons why the key has no value, sorted.
+// missing are the reasons why the key has no value, of all rounds.
 func (v *view) missing(k key) []string {
 	var out []string
 	for id, c := range v.cells {
@@ -116,9 +119,11 @@ func (v *view) missing(k key) []string {
 			out = append(out, c.Missing...)
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out
 }
+
+// whyMissing are they by kind, in a sentence.
+func (v *view) whyMissing(k key) string { return strings.Join(byKind(v.missing(k)), "; ") }
 
 // slug names the view's files.
 func (v *view) slug() string {
@@ -250,8 +255,6 @@ func (v *view) index() {
 	slices.SortFunc(v.Levels, func(a, b level) int { return cmp.Compare(a.Number, b.Number) })
 	for _, c := range v.cells {
 		c.Summary = stats.Summarize(c.values())
-		slices.Sort(c.Missing)
-		c.Missing = slices.Compact(c.Missing)
 	}
 	v.join()
 }

@@ -71,7 +71,7 @@ func TestCatalogueHasNoNameTwiceAndAUnitEach(t *testing.T) {
 
 func TestFamiliesAreDescribedByTheirPattern(t *testing.T) {
 	name := SyscallPerOp("epoll_wait")
-	require.Equal(t, Info{name, "system call epoll_wait per request", "1", Lower}, Describe(name))
+	require.Equal(t, Info{name, "system call epoll_wait per request", "1", Neither}, Describe(name))
 	call, ok := SyscallOf(name)
 	require.True(t, ok)
 	require.Equal(t, "epoll_wait", call)
