@@ -89,6 +89,7 @@ func (p *Prepared) compareMachine(force bool) error {
 		return err
 	}
 	forServer, forLoad, _ := splitCPUs()
+	p.forServer, p.forLoad = forServer, forLoad
 	now.ServerCPUs, now.LoadCPUs = trial.CPUList(forServer), trial.CPUList(forLoad)
 	differ := differences(&p.env, &now)
 	if len(differ) == 0 {

@@ -119,8 +119,10 @@ func levelOf(s *trial.Spec) string {
 func verdictLine(t *result.Trial) string {
 	line := string(t.Verdict)
 	if p50, ok := t.Value(result.LatencyP50); ok {
-		p99, _ := t.Value(result.LatencyP99)
-		line += fmt.Sprintf(", p50 %.0f us, p99 %.0f us", p50, p99)
+		line += fmt.Sprintf(", p50 %.0f us", p50)
+		if p99, ok := t.Value(result.LatencyP99); ok { // too few requests have none
+			line += fmt.Sprintf(", p99 %.0f us", p99)
+		}
 	} else if rate, ok := t.Value(result.Throughput); ok {
 		line += fmt.Sprintf(", %.0f/s", rate)
 	}
