@@ -1,0 +1,280 @@
+// Package agree holds the load against clients that are not ours: at saturation, in a
+// closed loop over the same connections against the same server, both must find the
+// same throughput. wrk asks the file server, a client in plain C the echo server.
+package agree
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/syslet/syslet/lab/trial"
+	"github.com/syslet/syslet/lab/yardstick"
+)
+
+// Config is what Run is told.
+type Config struct {
+	// Binary is the syslet executable, WorkDir a folder to make and remove.
+	Binary, WorkDir      string
+	ServerCPUs, LoadCPUs []int
+	// Model serves; default nonblock.
+	Model string
+	// Conns connections; default 64. Rounds of both clients in turn, For each; default
+	// 5 of 1 s.
+	Conns, Rounds int
+	For           time.Duration
+}
+
+// MostApart is by how much the two medians may differ, relatively.
+const MostApart = 0.05
+
+// Result is one pair of clients.
+type Result struct {
+	// Server is the workload that serves, Client who is not ours.
+	Server, Client string
+	// Ours and Theirs are answers/s, a value a round.
+	Ours, Theirs []float64
+	// Ratio is the median of ours by that of theirs.
+	Ratio float64
+	// Unavailable says why there is no figure: the tool is missing.
+	Unavailable string
+}
+
+// Agrees reports whether the medians lie within MostApart of each other.
+func (r *Result) Agrees() bool {
+	return r.Unavailable == "" && r.Ratio >= 1-MostApart && r.Ratio <= 1+MostApart
+}
+
+func (r *Result) String() string {
+	if r.Unavailable != "" {
+		return fmt.Sprintf("%s: %s unavailable: %s", r.Server, r.Client, r.Unavailable)
+	}
+	return fmt.Sprintf("%s: our load %.0f/s, %s %.0f/s (medians of %d): %+.1f %%", r.Server, median(r.Ours), r.Client, median(r.Theirs), len(r.Ours), 100*(r.Ratio-1))
+}
+
+// Run compares with every client that this system has.
+func Run(ctx context.Context, cfg Config) ([]Result, error) {
+	if cfg.Model == "" {
+		cfg.Model = "nonblock"
+	}
+	if cfg.Conns == 0 {
+		cfg.Conns = 64
+	}
+	if cfg.Rounds == 0 {
+		cfg.Rounds = 5
+	}
+	if cfg.For == 0 {
+		cfg.For = time.Second
+	}
+	site := filepath.Join(cfg.WorkDir, "site")
+	if err := os.MkdirAll(site, 0o755); err != nil {
+		return nil, fmt.Errorf("agree: work folder: %w", err)
+	}
+	defer os.RemoveAll(cfg.WorkDir)
+	if err := os.WriteFile(filepath.Join(site, "index.html"), []byte(strings.Repeat("syslet\n", 146)), 0o644); err != nil {
+		return nil, fmt.Errorf("agree: work folder: %w", err)
+	}
+	var out []Result
+	for _, p := range []pair{
+		{"fileserver", "wrk", []string{"--root", site}, cfg.wrk},
+		{"echo", "C client", nil, cfg.cClient},
+	} {
+		r, err := cfg.compare(ctx, p)
+		if err != nil {
+			return out, fmt.Errorf("agree: %s: %w", p.client, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// pair is a server's workload and a client that is not ours.
+type pair struct {
+	workload, client string
+	serve            []string
+	// ask runs the client against target once and returns answers/s.
+	ask func(ctx context.Context, target string) (float64, error)
+}
+
+// errMissing is wrapped where a client is not to be had.
+var errMissing = errors.New("missing")
+
+func (c *Config) compare(ctx context.Context, p pair) (Result, error) {
+	r := Result{Server: p.workload, Client: p.client}
+	target, stop, err := c.serve(ctx, p)
+	if err != nil {
+		return r, err
+	}
+	defer stop()
+	for i := range 2 * c.Rounds {
+		// ABBA: what drifts meets both alike.
+		if ours := i%4 == 0 || i%4 == 3; ours {
+			v, err := c.ours(ctx, p.workload, target)
+			if err != nil {
+				return r, err
+			}
+			r.Ours = append(r.Ours, v)
+			continue
+		}
+		v, err := p.ask(ctx, target)
+		if errors.Is(err, errMissing) || errors.Is(err, yardstick.ErrRefused) {
+			r.Unavailable = err.Error()
+			return r, nil
+		}
+		if err != nil {
+			return r, err
+		}
+		r.Theirs = append(r.Theirs, v)
+	}
+	r.Ratio = median(r.Ours) / median(r.Theirs)
+	return r, nil
+}
+
+// serve starts the server and returns where it listens and what ends it.
+func (c *Config) serve(ctx context.Context, p pair) (target string, stop func(), err error) {
+	argv := append([]string{"serve", "--json", "--model", c.Model, "--workload", p.workload, "--listen", "127.0.0.1:0"}, p.serve...)
+	if len(c.ServerCPUs) > 0 {
+		argv = append(argv, "--cpus", trial.CPUList(c.ServerCPUs))
+	}
+	cmd := exec.CommandContext(ctx, c.Binary, argv...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := start(cmd, c.ServerCPUs); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // says that it was killed
+	}
+	var ready trial.Ready
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &ready)
+	}
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("the server did not start: %w", err)
+	}
+	return ready.Listen, stop, nil
+}
+
+func (c *Config) ours(ctx context.Context, workload, target string) (float64, error) {
+	argv := []string{"load", "--json", "--workload", workload, "--target", target, "--closed", "--outstanding", "1",
+		"--conns", strconv.Itoa(c.Conns), "--warmup", (c.For / 5).String(), "--duration", c.For.String()}
+	if len(c.LoadCPUs) > 0 {
+		argv = append(argv, "--cpus", trial.CPUList(c.LoadCPUs))
+	}
+	out, err := output(exec.CommandContext(ctx, c.Binary, argv...), c.LoadCPUs)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(out) {
+		var l trial.LoadLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			return 0, fmt.Errorf("our load printed %q: %w", line, err)
+		}
+		if l.Report != nil {
+			if n := l.Report.Counts.Errors(); n > 0 {
+				return 0, fmt.Errorf("our load met %d errors: %s", n, l.Report.LastFailure)
+			}
+			return l.Report.Throughput, nil
+		}
+	}
+	return 0, errors.New("our load ended without a report")
+}
+
+// wrk takes whole seconds.
+func (c *Config) wrk(ctx context.Context, target string) (float64, error) {
+	path, err := exec.LookPath("wrk")
+	if err != nil {
+		return 0, fmt.Errorf("%w: no wrk in PATH (apt-get install wrk)", errMissing)
+	}
+	seconds := max(1, int(c.For.Round(time.Second)/time.Second))
+	out, err := output(exec.CommandContext(ctx, path, "-t1", "-c"+strconv.Itoa(c.Conns), "-d"+strconv.Itoa(seconds)+"s", "http://"+target+"/"), c.LoadCPUs)
+	if err != nil {
+		return 0, err
+	}
+	return parseWrk(out)
+}
+
+var wrkRate = regexp.MustCompile(`(?m)^Requests/sec:\s+([0-9.]+)\s*$`)
+
+// parseWrk reads the rate; answers that were none, and errors, are errors.
+func parseWrk(out string) (float64, error) {
+	m := wrkRate.FindStringSubmatch(out)
+	if m == nil || strings.Contains(out, "Non-2xx") || strings.Contains(out, "Socket errors") {
+		return 0, fmt.Errorf("wrk printed %q: want a line Requests/sec and no errors", out)
+	}
+	return strconv.ParseFloat(m[1], 64)
+}
+
+func (c *Config) cClient(ctx context.Context, target string) (float64, error) {
+	path, err := yardstick.MakeCClient(ctx)
+	if err != nil {
+		return 0, err
+	}
+	out, err := output(exec.CommandContext(ctx, path, "--connect", target, "--cpus", trial.CPUList(c.LoadCPUs), "--conns", strconv.Itoa(c.Conns),
+		"--warmup-ms", strconv.FormatInt(c.For.Milliseconds()/5, 10), "--duration-ms", strconv.FormatInt(c.For.Milliseconds(), 10)), c.LoadCPUs)
+	if err != nil {
+		return 0, err
+	}
+	var said struct{ Answers, Seconds float64 }
+	if err := json.Unmarshal([]byte(out), &said); err != nil || said.Seconds <= 0 {
+		return 0, fmt.Errorf("the C client printed %q", out)
+	}
+	return said.Answers / said.Seconds, nil
+}
+
+// start starts a process on these CPUs: a child takes them over from the thread that
+// forks, which ends after that.
+func start(cmd *exec.Cmd, cpus []int) error {
+	if len(cpus) == 0 {
+		return cmd.Start()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the pinning ends with the thread
+		var set unix.CPUSet
+		for _, c := range cpus {
+			set.Set(c)
+		}
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			done <- fmt.Errorf("bind to CPUs %v: %w", cpus, err)
+			return
+		}
+		done <- cmd.Start()
+	}()
+	return <-done
+}
+
+func output(cmd *exec.Cmd, cpus []int) (string, error) {
+	var out, said strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := start(cmd, cpus); err != nil {
+		return "", err
+	}
+	if err := cmd.Wait(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, said.String())
+	}
+	return out.String(), nil
+}
+
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
