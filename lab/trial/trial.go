@@ -33,7 +33,9 @@ func Run(ctx context.Context, spec Spec) (result.Trial, error) {
 		r.out.Verdict, r.out.Reasons = result.Invalid, append(r.out.Reasons, err.Error())
 		return r.out, nil
 	}
-	r.out.Verdict, r.out.Reasons = validity.Judge(r.evidence)
+	var notes []string
+	r.out.Verdict, r.out.Reasons, notes = validity.Judge(r.evidence)
+	r.out.Notes = append(r.out.Notes, notes...)
 	return r.out, nil
 }
 

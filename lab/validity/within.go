@@ -26,11 +26,11 @@ var within = []Rule{
 			return 1, fmt.Sprintf("after %.2f s", e.Report.WarmupS)
 		},
 	}, {
-		Name: "drift of p50", Looks: "how far the slices' median latency went from begin to end, where a trend is sure", Bound: 20, Unit: "%", Verdict: result.Suspect,
+		Name: "drift of p50", Looks: "how far the slices' median latency went from begin to end, where a trend is sure", Bound: 40, Unit: "%", Verdict: result.Suspect,
 		words: "the median latency drifted by %s within the window", Advice: "warm up longer, or find out what grows",
 		figure: drift(func(s *result.Slice) float64 { return s.P50Us }),
 	}, {
-		Name: "drift of p99", Looks: "the same of the slices' p99", Bound: 60, Unit: "%", Verdict: result.Suspect,
+		Name: "drift of p99", Looks: "the same of the slices' p99", Bound: 100, Unit: "%", Verdict: result.Suspect,
 		words: "the p99 latency drifted by %s within the window", Advice: "warm up longer, or find out what grows",
 		figure: drift(func(s *result.Slice) float64 { return s.P99Us }),
 	}, {
@@ -38,7 +38,7 @@ var within = []Rule{
 		words: "the throughput drifted by %s within the window", Advice: "warm up longer, or lower the rate",
 		figure: drift(func(s *result.Slice) float64 { return float64(s.Answered) / s.DurationS }),
 	}, {
-		Name: "autocorrelation", Looks: "how far the slices' median latency is foretold by the slice before, where they scatter by more than a fifth", Bound: 0.7, Unit: "1", Verdict: result.Suspect,
+		Name: "autocorrelation", Looks: "how far the slices' median latency is foretold by the slice before, where they scatter by more than a third", Bound: 0.8, Unit: "1", Verdict: result.Suspect,
 		words: "slow and fast stretches follow each other: the slices' median latency has an autocorrelation of %s", Advice: "take a window that is longer than the stretches",
 		figure: autocorrelation,
 	}, {
@@ -96,7 +96,7 @@ func drift(of func(*result.Slice) float64) func(*Evidence) (float64, string) {
 
 // scatterLeast is the distance between the quartiles of the slices, as a share of
 // their median, below which it does not matter what follows what.
-const scatterLeast = 0.2
+const scatterLeast = 0.33
 
 func autocorrelation(e *Evidence) (float64, string) {
 	series := e.even()
