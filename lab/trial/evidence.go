@@ -12,10 +12,10 @@ import (
 
 // Names that the load's report is checked by.
 const (
-	loadBusy     = "load_busy"
-	loadCapacity = "load_capacity"
-	meanInFlight = "mean_in_flight"
-	timedOut     = "timed_out"
+	loadBusy     = result.LoadBusy
+	loadCapacity = result.LoadCapacityRate
+	meanInFlight = result.MeanInFlight
+	timedOut     = result.TimedOut
 )
 
 // saysTheLoad are the load's own doubts. The rules of package validity look at the

@@ -29,14 +29,25 @@ func Run(ctx context.Context, spec Spec) (result.Trial, error) {
 	if ctx.Err() != nil {
 		return r.out, ctx.Err()
 	}
-	if err != nil {
-		r.out.Verdict, r.out.Reasons = result.Invalid, append(r.out.Reasons, err.Error())
-		return r.out, nil
-	}
-	var notes []string
-	r.out.Verdict, r.out.Reasons, notes = validity.Judge(r.evidence)
-	r.out.Notes = append(r.out.Notes, notes...)
+	r.judge(err)
 	return r.out, nil
+}
+
+// judge gives the verdict. A trial that failed is invalid for that, and for what was
+// found until then.
+func (r *run) judge(failure error) {
+	if failure != nil {
+		r.out.Verdict, r.out.Reasons = result.Invalid, append(r.out.Reasons, failure.Error())
+		if r.evidence.Report == nil {
+			r.out.Reasons = append(r.out.Reasons, r.evidence.Flaws...)
+			return
+		}
+	}
+	verdict, why, notes := validity.Judge(r.evidence)
+	if failure == nil {
+		r.out.Verdict = verdict
+	}
+	r.out.Reasons, r.out.Notes = append(r.out.Reasons, why...), append(r.out.Notes, notes...)
 }
 
 // run is a trial while it runs.

@@ -80,10 +80,11 @@ var cases = map[string]struct {
 	"load's CPUs":        {func(e *Evidence) { e.Report.Self.CPUs = []int{0, 1} }, func(e *Evidence) { e.Report.Self.CPUsAsked = []int{1, 1} }, "[0 1] instead of [1]"},
 
 	"warm-up not steady":  {func(e *Evidence) { e.Report.WarmupSteady, e.Report.WarmupS = false, 2.5 }, func(*Evidence) {}, "after 2.50 s"},
-	"drift of p50":        {func(e *Evidence) { e.slide(0.6, p50) }, func(e *Evidence) { e.slide(0.45, p50) }, "upwards"},
-	"drift of p99":        {func(e *Evidence) { e.slide(-0.7, p99) }, func(e *Evidence) { e.slide(1.7, p99) }, "downwards"},
+	"drift of p50":        {func(e *Evidence) { e.slide(1, p50) }, func(e *Evidence) { e.slide(0.8, p50) }, "upwards"},
+	"drift of p99":        {func(e *Evidence) { e.slide(-0.9, p99) }, func(e *Evidence) { e.slide(4, p99) }, "downwards"},
 	"drift of throughput": {func(e *Evidence) { e.slide(-0.12, answers) }, func(e *Evidence) { e.slide(-0.09, answers) }, "downwards"},
 	"autocorrelation":     {func(e *Evidence) { e.stretches(3) }, func(e *Evidence) { e.stretches(1.3) }, "autocorrelation of 0."},
+	"standstill":          {func(e *Evidence) { e.Report.Series[3].Answered, e.Report.Series[4].Answered = 0, 0 }, func(e *Evidence) { e.Report.Series[3].Answered = 1 }, "no answer in 2 slices of the window, for 100 ms on end"},
 	"Little's law":        {func(e *Evidence) { e.Report.MeanInFlight = 1.11 }, func(e *Evidence) { e.Report.MeanInFlight = 0.9 }, "11 % off throughput times mean latency"},
 
 	"steal":                  {func(e *Evidence) { e.put("steal", 2.1) }, func(e *Evidence) { e.put("steal", 2) }, "2.1 % of the server's CPU"},

@@ -26,11 +26,11 @@ var within = []Rule{
 			return 1, fmt.Sprintf("after %.2f s", e.Report.WarmupS)
 		},
 	}, {
-		Name: "drift of p50", Looks: "how far the slices' median latency went from begin to end, where a trend is sure", Bound: 40, Unit: "%", Verdict: result.Suspect,
+		Name: "drift of p50", Looks: "how far the slices' median latency went from begin to end, where a trend is sure", Bound: 60, Unit: "%", Verdict: result.Suspect,
 		words: "the median latency drifted by %s within the window", Advice: "warm up longer, or find out what grows",
 		figure: drift(func(s *result.Slice) float64 { return s.P50Us }),
 	}, {
-		Name: "drift of p99", Looks: "the same of the slices' p99", Bound: 100, Unit: "%", Verdict: result.Suspect,
+		Name: "drift of p99", Looks: "the same of the slices' p99", Bound: 150, Unit: "%", Verdict: result.Suspect,
 		words: "the p99 latency drifted by %s within the window", Advice: "warm up longer, or find out what grows",
 		figure: drift(func(s *result.Slice) float64 { return s.P99Us }),
 	}, {
@@ -41,6 +41,10 @@ var within = []Rule{
 		Name: "autocorrelation", Looks: "how far the slices' median latency is foretold by the slice before, where they scatter by more than a third", Bound: 0.8, Unit: "1", Verdict: result.Suspect,
 		words: "slow and fast stretches follow each other: the slices' median latency has an autocorrelation of %s", Advice: "take a window that is longer than the stretches",
 		figure: autocorrelation,
+	}, {
+		Name: "standstill", Looks: "slices of the window without one answer, though there were requests for 20", Bound: 0, Unit: "1", Verdict: result.Suspect,
+		words: "the server gave no answer in %s slices of the window", Advice: "see what it waited for (block profile, collections), and whether the host stopped it",
+		figure: standstill,
 	}, {
 		Name: "Little's law", Looks: "requests in flight by the clock, against throughput times mean latency", Bound: 10, Unit: "%", Verdict: result.Suspect,
 		words:  "requests in flight are %s off throughput times mean latency (Little's law): the clock, the counting or the window is wrong",
@@ -110,11 +114,35 @@ func autocorrelation(e *Evidence) (float64, string) {
 	if n < slicesLeast {
 		return unknown, ""
 	}
+	if stats.TrendOf(values).P < driftAlpha {
+		return 0, "" // a drift is a drift
+	}
 	sorted := slices.Sorted(slices.Values(values))
 	if sorted[3*n/4]-sorted[n/4] <= scatterLeast*sorted[n/2] {
 		return 0, ""
 	}
 	return max(0, stats.Autocorrelation(values)), ""
+}
+
+// standstillLeast is how many requests without any answer are no chance.
+const standstillLeast = 20
+
+func standstill(e *Evidence) (float64, string) {
+	series := e.even()
+	if len(series) == 0 {
+		return unknown, ""
+	}
+	n, longest, now := 0, 0.0, 0.0
+	for i := range series {
+		s := &series[i]
+		if s.Answered > 0 || s.Intended < standstillLeast {
+			now = 0
+			continue
+		}
+		n, now = n+1, now+s.DurationS
+		longest = max(longest, now)
+	}
+	return float64(n), fmt.Sprintf("for %.0f ms on end", 1e3*longest)
 }
 
 // littleEdges is the share of the window up to which latencies may be long: requests
