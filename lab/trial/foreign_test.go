@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 		serveSilently(addr)
 		return
 	}
+	if asChild() {
+		return
+	}
 	os.Exit(m.Run())
 }
 
