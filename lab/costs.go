@@ -3,12 +3,11 @@ package lab
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/syslet/syslet/lab/admin"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/lab/trial"
@@ -25,7 +24,7 @@ const calibrationTakes = 4 * time.Second
 func (s *sitting) measureTools(ctx context.Context, work string) error {
 	e := &s.p.env
 	if e.Sensors == nil {
-		e.Sensors = sensor.Costs(s.p.forServer)
+		e.Sensors = append(sensor.Costs(s.p.forServer), admin.GoRuntimeInfo())
 	}
 	known := map[string]float64{}
 	for _, c := range e.LoadCapacity {
@@ -96,8 +95,8 @@ func kindOfLoad(s *trial.Spec) string {
 		parts = append(parts, fmt.Sprintf("mix %+v", s.Mix))
 	}
 	parts = append(parts, s.LoadFlags...)
-	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
-		parts = append(parts, fmt.Sprintf("%s of %d bytes", name, len(s.Files[name])))
+	if s.SiteBytes > 0 {
+		parts = append(parts, fmt.Sprintf("of %d bytes", s.SiteBytes))
 	}
 	if s.Shape.Threads > 1 {
 		parts = append(parts, fmt.Sprintf("%d threads", s.Shape.Threads))

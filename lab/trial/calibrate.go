@@ -26,7 +26,7 @@ func Calibrate(ctx context.Context, spec Spec) (c result.LoadCapacity, err error
 		return c, fmt.Errorf("cannot make the work folder: %w", err)
 	}
 	defer os.RemoveAll(spec.WorkDir)
-	if err := spec.writeFiles(spec.Files, spec.expander("")); err != nil {
+	if err := spec.writeSite(); err != nil {
 		return c, err
 	}
 	if r.server, err = r.startServer(ctx); err != nil {
