@@ -1,96 +1,95 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"runtime"
-	"strings"
-	"text/tabwriter"
+	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
-	"github.com/syslet/syslet/lab/load"
-	"github.com/syslet/syslet/lab/sensor"
-	"github.com/syslet/syslet/lab/yardstick"
-	"github.com/syslet/syslet/models"
-	"github.com/syslet/syslet/models/threadlet"
-	srt "github.com/syslet/syslet/runtime"
-	"github.com/syslet/syslet/uring"
+	"github.com/syslet/syslet/lab/check"
+	"github.com/syslet/syslet/lab/doctor"
 )
 
+// doctorFlags are the flags of syslet doctor.
+type doctorFlags struct {
+	json, strict, noNoise bool
+	trials                int
+	seed                  uint64
+}
+
 func newDoctor() *cobra.Command {
-	return &cobra.Command{
-		Use: "doctor", Short: "Say what this machine can run and measure, and what is missing",
+	var f doctorFlags
+	c := &cobra.Command{
+		Use: "doctor", Short: "Say what this machine can run and measure, what spoils it, and how that is mended",
+		Long: `Look at this machine: what it can run and measure, and what would spoil the figures. Each fault comes with what it
+costs and the command that mends it; nothing is changed. A few short trials of one server with itself say how
+large a difference must be on this machine to be told from noise.
+
+  syslet doctor
+  syslet doctor --no-noise --strict      in a script: exit code 1 if there is a fault
+
+States: ok; note: know it when you read figures; fault: it spoils figures or keeps something from working.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return doctor() },
+		RunE: func(c *cobra.Command, _ []string) error { return runDoctor(c.Context(), &f) },
+	}
+	fl := c.Flags()
+	fl.BoolVar(&f.json, "json", false, "one object of JSON")
+	fl.BoolVar(&f.strict, "strict", false, "exit code 1 if there is a fault")
+	fl.BoolVar(&f.noNoise, "no-noise", false, "leave out the trials of the noise floor (a few seconds)")
+	fl.IntVar(&f.trials, "noise-trials", 10, "trials of the noise floor, at least 2")
+	fl.Uint64Var(&f.seed, "seed", 0, "of the noise floor's arrivals; 0: from the clock")
+	return c
+}
+
+func runDoctor(ctx context.Context, f *doctorFlags) error {
+	if f.trials < 2 {
+		return usage("--noise-trials %d: want at least 2", f.trials)
+	}
+	r := doctor.Report{Findings: doctor.Examine(doctor.Here())}
+	if !f.noNoise {
+		f.noise(ctx, &r)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := f.print(&r); err != nil {
+		return err
+	}
+	if n := doctor.Count(r.Findings, doctor.Fault); f.strict && n > 0 {
+		return fmt.Errorf("doctor: %d faults (--strict)", n)
+	}
+	return nil
+}
+
+// noise adds the noise floor. That it cannot be measured is a finding, no error.
+func (f *doctorFlags) noise(ctx context.Context, r *doctor.Report) {
+	if f.seed == 0 {
+		f.seed = uint64(time.Now().UnixNano()) % 1e9
+	}
+	binary, err := os.Executable()
+	if err == nil {
+		var dir string
+		if dir, err = os.MkdirTemp("", "syslet-doctor-"); err == nil {
+			defer os.RemoveAll(dir)
+			var n check.Noise
+			n, err = check.MeasureNoise(ctx, check.NoiseOptions{Binary: binary, Work: filepath.Join(dir, "work"), Seed: f.seed,
+				Trials: f.trials, Window: 250 * time.Millisecond})
+			r.Noise = &n
+		}
+	}
+	if err != nil {
+		r.Noise, r.NoiseFailed = nil, err.Error()
 	}
 }
 
-func doctor() error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	e := sensor.Environment(".", ".")
-	row := func(what, state, detail string) { fmt.Fprintf(w, "%s\t%s\t%s\n", what, state, detail) }
-	row("kernel", e.Kernel, e.OS+" "+e.Arch)
-	row("CPUs", fmt.Sprint(len(load.AllowedCPUs())), e.CPUModel+virtual(e.Virtual))
-	row("Go", e.GoVersion, fmt.Sprintf("GOMAXPROCS %d", runtime.GOMAXPROCS(0)))
-	for _, name := range models.AllNames() {
-		if err := models.Refused(name); err != nil {
-			row("model "+name, "refused", err.Error())
-			continue
-		}
-		row("model "+name, "ok", models.Describe(name))
+func (f *doctorFlags) print(r *doctor.Report) error {
+	if f.json {
+		return r.JSON(os.Stdout)
 	}
-	for _, name := range yardstick.Names() {
-		if err := yardstick.Refused(name); err != nil {
-			row("program "+name, "refused", err.Error())
-			continue
-		}
-		row("program "+name, "ok", yardstick.Describe(name))
-	}
-	for _, d := range threadlet.Detectors(load.AllowedCPUs()[0]) {
-		detail := ""
-		if d.Refused != nil {
-			detail = d.Refused.Error()
-		}
-		row("detector "+d.Name, okIf(d.Refused == nil), detail)
-	}
-	row("perf events", okIf(e.Perf.Available), e.Perf.Detail)
-	if err := srt.SlicesKnown(); err != nil {
-		row("short time slices", "unavailable", err.Error()+": what computes beside a loop delays it by its slice")
-	} else {
-		row("short time slices", "ok", fmt.Sprintf("a loop's thread asks for %v at a time, and is served at once when it wakes", srt.PreferredSlice))
-	}
-	pmu := sensor.NewPMU(os.Getpid())
-	pmu.Start()
-	for _, r := range firstOf(pmu.Stop()) {
-		if !r.Metric.Available() {
-			row("PMU "+r.Name, "unavailable", r.Metric.Unavailable)
-		} else {
-			row("PMU "+r.Name, "ok", "")
-		}
-	}
-	pmu.Close()
-	for _, warning := range e.Warnings {
-		row("warning", "", warning)
-	}
-	for _, f := range uring.Probe().List() {
-		row("io_uring "+f.Name, strings.ToLower(f.State.String()), "since "+f.Since)
-	}
-	return w.Flush()
-}
-
-func firstOf[A, B any](a A, _ B) A { return a }
-
-func virtual(name string) string {
-	if name == "" {
-		return ""
-	}
-	return ", virtual (" + name + ")"
-}
-
-func okIf(ok bool) string {
-	if ok {
-		return "ok"
-	}
-	return "refused"
+	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
+	return r.Text(os.Stdout, err == nil)
 }

@@ -1,0 +1,100 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/syslet/syslet/lab/load"
+	"github.com/syslet/syslet/lab/plan"
+	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/lab/trial"
+)
+
+// bench runs experiments one after another, where package lab would mix their rounds:
+// the tries of ab are to be apart from each other, and are told as they end.
+type bench struct {
+	binary, work string
+	server, load []int
+	writer       *result.Writer // nil: nothing is kept
+	done, of     int
+	onTrial      func(i, of int, spec *trial.Spec, done *result.Trial)
+}
+
+// newBench takes CPUs as package lab does: the first for the server, the last for the
+// load. Close it.
+func newBench(binary, work string) *bench {
+	b := &bench{binary: binary, work: work, onTrial: func(int, int, *trial.Spec, *result.Trial) {}}
+	if cpus := load.AllowedCPUs(); len(cpus) > 0 {
+		b.server, b.load = cpus[:1], cpus[len(cpus)-1:]
+	}
+	return b
+}
+
+// keep has every trial written to a run's folder.
+func (b *bench) keep(o *Options, es []plan.Experiment) (err error) {
+	if b.writer, err = result.Create(o.Out); err != nil {
+		return err
+	}
+	e := sensor.Environment(o.Out, o.Out)
+	e.Start, e.Seed, e.CommandLine = time.Now(), o.Seed, o.CommandLine
+	e.ServerCPUs, e.LoadCPUs = trial.CPUList(b.server), trial.CPUList(b.load)
+	for i := range es {
+		x := &es[i]
+		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
+			Models: x.Models, Rounds: x.Rounds, Trials: x.Count()})
+		b.of += x.Count()
+	}
+	return b.writer.WriteEnvironment(e)
+}
+
+// run runs one experiment to its end.
+func (b *bench) run(ctx context.Context, e plan.Experiment, seed uint64) (trials []result.Trial, err error) {
+	specs := plan.Trials([]plan.Experiment{e}, seed)
+	for i := range specs {
+		s := &specs[i]
+		s.ServerCPUs, s.LoadCPUs, s.Binary = b.server, b.load, b.binary
+		s.WorkDir = filepath.Join(b.work, strconv.Itoa(b.done))
+		b.onTrial(b.done, b.of, s, nil)
+		t, err := trial.Run(ctx, *s)
+		if err != nil {
+			return trials, err
+		}
+		if b.writer != nil {
+			if err := b.writer.Append(t); err != nil {
+				return trials, err
+			}
+		}
+		b.onTrial(b.done, b.of, s, &t)
+		b.done++
+		trials = append(trials, t)
+	}
+	return trials, counted(trials)
+}
+
+// counted is an error that names the first reason if no trial counts.
+func counted(trials []result.Trial) error {
+	for i := range trials {
+		if trials[i].Counted() {
+			return nil
+		}
+	}
+	if len(trials) == 0 {
+		return fmt.Errorf("check: the plan has no trial")
+	}
+	return fmt.Errorf("check: every trial is invalid; the first: %s", trials[0].Reasons[0])
+}
+
+func (b *bench) close() error {
+	err := os.RemoveAll(b.work)
+	if b.writer != nil {
+		if e := b.writer.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
