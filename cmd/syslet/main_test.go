@@ -52,10 +52,10 @@ func patience(t *testing.T) context.Context {
 
 // TestHelp: every command explains itself, and what its text shows works.
 func TestHelp(t *testing.T) {
-	for _, args := range []string{"", "serve", "load", "lab", "lab run", "lab resume", "lab list", "lab claims", "lab compare", "report", "doctor"} {
+	for _, args := range []string{"", "serve", "load", "lab", "lab run", "lab resume", "lab list", "lab claims", "lab compare", "lab check", "report", "doctor"} {
 		out, err := command(patience(t), append(strings.Fields(args), "--help")...).CombinedOutput()
 		require.NoError(t, err, args)
-		for _, l := range regexp.MustCompile(`(?m)^  syslet ((?:serve|load|lab) .*)$`).FindAllStringSubmatch(string(out), -1) {
+		for _, l := range regexp.MustCompile(`(?m)^  syslet ((?:serve|load|lab|doctor) .*)$`).FindAllStringSubmatch(string(out), -1) {
 			cmd, rest, err := newRoot().Find(strings.Fields(l[1]))
 			require.NoError(t, err, l[0])
 			require.NoError(t, cmd.ParseFlags(rest), l[0])
@@ -72,7 +72,7 @@ func exitCode(err error) int {
 
 func TestExitCodes(t *testing.T) {
 	for args, want := range map[string]int{
-		"lab list": 0, "lab claims": 0, "doctor": 0, "lab run --dry-run --quick": 0,
+		"lab list": 0, "lab claims": 0, "lab check": 0, "doctor --no-noise": 0, "lab check nonsense": exitUsage, "lab check aa --tries -1": exitUsage, "doctor --noise-trials 1": exitUsage, "lab run --dry-run --quick": 0,
 		"report /no/such/folder": exitError, "serve --model nonblock --workload echo --listen 256.0.0.1:1": exitError,
 		"nonsense": exitUsage, "lab nonsense": exitUsage, "serve --nonsense": exitUsage, "lab compare one": exitUsage,
 		"lab resume": exitUsage, "lab resume /no/such/folder": exitError, "lab run --dry-run --precision 0": exitUsage, "lab run --dry-run --precision x": exitUsage,

@@ -178,6 +178,15 @@ func TestCPUTables(t *testing.T) {
 	require.Empty(t, expandCPUs("nonsense"))
 }
 
+func TestOldUring(t *testing.T) {
+	m := healthyMachine(t)
+	m.Uring[1].State = uring.Missing
+	v := judgeFeatures(m, "", nil)
+	require.Equal(t, Note, v.state)
+	require.Contains(t, v.value, "1 of 2; lacking: OP_NOP (missing, since Linux 5.1); there are: SETUP_CLAMP")
+	require.Contains(t, v.mend, "newer kernel")
+}
+
 func TestJSON(t *testing.T) {
 	r := Report{Findings: Examine(sickMachine(t)), NoiseFailed: "no load"}
 	var b bytes.Buffer

@@ -39,6 +39,9 @@ func judgeUring(m *Machine, _ string, _ error) verdict {
 }
 
 func judgeFeatures(m *Machine, _ string, _ error) verdict {
+	if m.UringRefused != "" {
+		return note("not known while io_uring is refused")
+	}
 	var there, lacking []string
 	for _, f := range m.Uring {
 		if f.State == uring.Present {
