@@ -124,7 +124,14 @@ func judgeAA(family []Claim) Verdict {
 			after++
 		}
 	}
+	pairs := 0
+	for i := range family {
+		if family[i].PairedP < alpha {
+			pairs++
+		}
+	}
 	return Verdict{before <= most && after == 0,
-		fmt.Sprintf("%d of %d comparisons of a model with itself claim a difference before correction (at most %d), %d after it (none)",
-			before, len(family), most, after)}
+		fmt.Sprintf("%d of %d comparisons of a model with itself claim a difference before correction (at most %d), %d after it (none); "+
+			"tested by pairs of rounds, %d do before correction",
+			before, len(family), most, after, pairs)}
 }

@@ -71,7 +71,7 @@ func TestABFound(t *testing.T) {
 		h := &handicaps[i]
 		found := func(factor float64) (n int) {
 			for range 200 {
-				if h.found(relate("", rounds(rng, abRounds(0, false), 0.06, factor, abMetrics), "a", "b", all, abMetrics)) {
+				if h.found(byPairs(relate("", rounds(rng, abRounds(0, false), 0.08, factor, abMetrics), "a", "b", all, abMetrics))) {
 					n++
 				}
 			}
