@@ -103,7 +103,7 @@ func labCheck(ctx context.Context, names []string, f *checkFlags) error {
 func runCheck(ctx context.Context, c check.Check, o check.Options) (held bool, err error) {
 	fmt.Printf("%s: %s\nseed %d, about %v, into %s\n", c.Name, c.Shows, o.Seed, c.Takes(o.Quick).Round(time.Second), o.Out)
 	prog := newProgress(os.Stderr)
-	o.OnTrial = prog.onTrial
+	o.On = prog.on
 	v, err := c.Run(ctx, o)
 	prog.end()
 	if err != nil {

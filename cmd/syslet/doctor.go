@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/syslet/syslet/lab/check"
 	"github.com/syslet/syslet/lab/doctor"
+	"github.com/syslet/syslet/lab/load"
+	"github.com/syslet/syslet/lab/sensor"
 )
 
 // doctorFlags are the flags of syslet doctor.
@@ -39,7 +40,7 @@ States: ok; note: know it when you read figures; fault: it spoils figures or kee
 	fl := c.Flags()
 	fl.BoolVar(&f.json, "json", false, "one object of JSON")
 	fl.BoolVar(&f.strict, "strict", false, "exit code 1 if there is a fault")
-	fl.BoolVar(&f.noNoise, "no-noise", false, "leave out the trials of the noise floor (a few seconds)")
+	fl.BoolVar(&f.noNoise, "no-noise", false, "leave out what is measured: the sensors' costs and the noise floor (some seconds)")
 	fl.IntVar(&f.trials, "noise-trials", 10, "trials of the noise floor, at least 2")
 	fl.Uint64Var(&f.seed, "seed", 0, "of the noise floor's arrivals; 0: from the clock")
 	return c
@@ -51,6 +52,7 @@ func runDoctor(ctx context.Context, f *doctorFlags) error {
 	}
 	r := doctor.Report{Findings: doctor.Examine(doctor.Here())}
 	if !f.noNoise {
+		r.Sensors = sensor.Costs(load.AllowedCPUs())
 		f.noise(ctx, &r)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -90,6 +92,5 @@ func (f *doctorFlags) print(r *doctor.Report) error {
 	if f.json {
 		return r.JSON(os.Stdout)
 	}
-	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
-	return r.Text(os.Stdout, err == nil)
+	return r.Text(os.Stdout, terminal(os.Stdout))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,13 +59,9 @@ func aaExperiments(names []string, rounds int, quick bool) []plan.Experiment {
 			Name: "aa-" + model, Workload: workloads.Echo, Models: []string{a, b}, Rounds: rounds, Together: true,
 			Question: fmt.Sprintf("Does %s differ from itself?", model),
 			Variants: map[string]trial.Variant{a: {Model: model}, b: {Model: model}},
-			Factor:   "rate", Levels: rates, Conns: aaConns,
+			Factors:  []plan.Factor{plan.Over("rate", rates...)}, Conns: aaConns, Rate: 1,
 			Warmup: 150 * time.Millisecond, Window: 600 * time.Millisecond, KillServer: true,
 			Overhead: 150 * time.Millisecond,
-			Vary: func(s *trial.Spec, level string) {
-				rate, _ := strconv.ParseFloat(level, 64)
-				s.Rate = rate
-			},
 		}
 		if quick {
 			e.Warmup, e.Window = 50*time.Millisecond, 200*time.Millisecond
@@ -78,14 +73,14 @@ func aaExperiments(names []string, rounds int, quick bool) []plan.Experiment {
 
 func aaTakes(es []plan.Experiment) (d time.Duration) {
 	for i := range es {
-		d += time.Duration(es[i].Count()) * es[i].Duration()
+		d += es[i].Total()
 	}
 	return d
 }
 
 func runAA(ctx context.Context, o Options) (Verdict, error) {
 	es := aaExperiments(o.Models, o.Rounds, o.Quick)
-	p, err := lab.Prepare(lab.Options{Experiments: es, Seed: o.Seed, Out: o.Out, Binary: o.Binary, CommandLine: o.CommandLine, OnTrial: o.OnTrial})
+	p, err := lab.Prepare(lab.Options{Experiments: es, Seed: o.Seed, Out: o.Out, Binary: o.Binary, CommandLine: o.CommandLine, On: o.On})
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -103,7 +98,8 @@ func runAA(ctx context.Context, o Options) (Verdict, error) {
 	for i := range es {
 		model := strings.TrimPrefix(es[i].Name, "aa-")
 		a, b := twins(model)
-		for _, rate := range es[i].Levels {
+		for _, level := range es[i].Factors[0].Levels {
+			rate := level.Text
 			keep := func(t *result.Trial) bool { return t.Experiment == es[i].Name && t.Factors["rate"] == rate }
 			family = append(family, relate(model+" "+rate+"/s", run.Trials, a, b, keep, aaMetrics)...)
 		}

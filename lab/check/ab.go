@@ -156,7 +156,9 @@ func runAB(ctx context.Context, o Options) (v Verdict, err error) {
 		all = append(all, handicaps[i].tries(names, tries, rounds, o.Quick)...)
 	}
 	b := newBench(o.Binary, filepath.Join(o.Out, "work"))
-	b.onTrial = o.tell
+	if o.On != nil {
+		b.on = o.On
+	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.keep(&o, all); err != nil {
 		return v, err

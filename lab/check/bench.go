@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/syslet/syslet/lab"
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
@@ -22,13 +23,14 @@ type bench struct {
 	server, load []int
 	writer       *result.Writer // nil: nothing is kept
 	done, of     int
-	onTrial      func(i, of int, spec *trial.Spec, done *result.Trial)
+	left         time.Duration // about, of what keep was told
+	on           func(lab.Event)
 }
 
 // newBench takes CPUs as package lab does: the first for the server, the last for the
 // load. Close it.
 func newBench(binary, work string) *bench {
-	b := &bench{binary: binary, work: work, onTrial: func(int, int, *trial.Spec, *result.Trial) {}}
+	b := &bench{binary: binary, work: work, on: func(lab.Event) {}}
 	if cpus := load.AllowedCPUs(); len(cpus) > 0 {
 		b.server, b.load = cpus[:1], cpus[len(cpus)-1:]
 	}
@@ -46,8 +48,9 @@ func (b *bench) keep(o *Options, es []plan.Experiment) (err error) {
 	for i := range es {
 		x := &es[i]
 		e.Plan = append(e.Plan, result.Planned{Experiment: x.Name, Workload: x.Workload, Question: x.Question,
-			Models: x.Models, Rounds: x.Rounds, Trials: x.Count()})
+			Models: x.Models, Rounds: x.Rounds, Trials: x.Count(), TrialS: x.Total().Seconds() / float64(max(1, x.Count()))})
 		b.of += x.Count()
+		b.left += x.Total()
 	}
 	return b.writer.WriteEnvironment(e)
 }
@@ -59,7 +62,8 @@ func (b *bench) run(ctx context.Context, e plan.Experiment, seed uint64) (trials
 		s := &specs[i]
 		s.ServerCPUs, s.LoadCPUs, s.Binary = b.server, b.load, b.binary
 		s.WorkDir = filepath.Join(b.work, strconv.Itoa(b.done))
-		b.onTrial(b.done, b.of, s, nil)
+		at := lab.Event{Trial: b.done + 1, Of: b.of, Rounds: e.Rounds, Spec: s, Left: b.left}
+		b.on(at)
 		t, err := trial.Run(ctx, *s)
 		if err != nil {
 			return trials, err
@@ -69,8 +73,10 @@ func (b *bench) run(ctx context.Context, e plan.Experiment, seed uint64) (trials
 				return trials, err
 			}
 		}
-		b.onTrial(b.done, b.of, s, &t)
 		b.done++
+		b.left -= e.Total() / time.Duration(len(specs))
+		at.Done, at.Left = &t, b.left
+		b.on(at)
 		trials = append(trials, t)
 	}
 	return trials, counted(trials)

@@ -12,8 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/syslet/syslet/lab/result"
-	"github.com/syslet/syslet/lab/trial"
+	"github.com/syslet/syslet/lab"
 )
 
 // Check is one test of the lab.
@@ -45,17 +44,11 @@ type Options struct {
 	Print io.Writer
 	// CommandLine runs the same again.
 	CommandLine []string
-	// OnTrial, if set, is told each trial before (done nil) and after it ran.
-	OnTrial func(i, of int, spec *trial.Spec, done *result.Trial)
+	// On, if set, is told how the trials go on.
+	On func(lab.Event)
 }
 
 func (o *Options) printf(format string, a ...any) { fmt.Fprintf(o.Print, format, a...) }
-
-func (o *Options) tell(i, of int, s *trial.Spec, done *result.Trial) {
-	if o.OnTrial != nil {
-		o.OnTrial(i, of, s, done)
-	}
-}
 
 // Verdict is what came of a check.
 type Verdict struct {

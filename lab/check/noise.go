@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/syslet/syslet/lab/plan"
@@ -37,31 +36,9 @@ type Floor struct {
 // NoiseRounds is what the floors are given for: the default rounds of an experiment.
 const NoiseRounds = 10
 
-// Below is the relative difference of two arms of that many rounds each below which
-// it cannot be told from noise: half the width of the 95 % interval of their ratio.
-func (f *Floor) Below(rounds int) float64 {
-	// The interval inverts the rank test, which needs 1/0.955 of the rounds that a t
-	// test would (Hollander and Wolfe, 4.5), for values whose logarithms are normal.
-	half := 1.96 * f.Spread * math.Sqrt(2/(0.955*float64(rounds)))
-	return math.Exp(half) - 1
-}
-
-// spread is the standard deviation of the logarithms, estimated from the mean
-// difference of pairs (Gini): a single trial that went wrong moves that by less than
-// the sum of squares. NaN without two positive values.
-func spread(values []float64) float64 {
-	sum, pairs := 0.0, 0
-	for i, a := range values {
-		for _, b := range values[i+1:] {
-			sum += math.Abs(math.Log(a / b))
-			pairs++
-		}
-	}
-	if pairs == 0 {
-		return math.NaN()
-	}
-	return sum / float64(pairs) * math.Sqrt(math.Pi) / 2
-}
+// Below is the relative difference of two arms of that many rounds each from which on
+// it is found more often than not: four times in five.
+func (f *Floor) Below(rounds int) float64 { return stats.Detectable(f.Spread, rounds, 1) }
 
 // noiseMetrics are those that users compare by.
 var noiseMetrics = []string{result.LatencyP50, result.LatencyP99, result.CPUPerOp}
@@ -111,7 +88,7 @@ func (n *Noise) fill(trials []result.Trial) error {
 		if len(values) < 2 {
 			return fmt.Errorf("check: %d of %d trials gave %s, and the noise needs two", len(values), len(trials), name)
 		}
-		f.Median, f.Spread = stats.Summarize(values).Median, spread(values)
+		f.Median, f.Spread = stats.Summarize(values).Median, stats.Spread(values)
 		n.Floors = append(n.Floors, f)
 	}
 	return nil
@@ -125,6 +102,6 @@ func (n *Noise) What() string {
 
 // Means says how the floors are to be taken.
 func (n *Noise) Means() string {
-	return fmt.Sprintf("Differences of two servers below these, at so many rounds each, cannot be told from noise: half the width of the "+
-		"95 %% interval. From %d trials it is itself uncertain by a quarter or so.", n.Trials)
+	return fmt.Sprintf("Differences of two servers below these, at so many rounds each, cannot be told from noise: larger ones are found "+
+		"in four of five runs. From %d trials it is itself uncertain by a quarter or so.", n.Trials)
 }

@@ -73,6 +73,7 @@ var sick = map[string]string{
 	"proc/sys/kernel/perf_event_paranoid":                       "4\n",
 	"proc/sys/kernel/kptr_restrict":                             "2\n",
 	"proc/pressure/cpu":                                         "",
+	"sys/kernel/mm/damon/admin/kdamonds/0/state":                "on\n",
 }
 
 func tree(t *testing.T, layers ...map[string]string) string {

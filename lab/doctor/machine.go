@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ var machineChecks = []entry{
 	{groupMachine, "steal", file("proc/stat"), judgeSteal},
 	{groupMachine, "other load", file("proc/loadavg"), judgeLoad},
 	{groupMachine, "CPU limit (cgroup)", cpuLimit, judgeCPULimit},
+	{groupMachine, "memory monitor (DAMON)", damon, judgeDAMON},
 	{groupMachine, "swap", file("proc/meminfo"), judgeSwap},
 	{groupMachine, "huge pages (THP)", file("sys/kernel/mm/transparent_hugepage/enabled"), judgeTHP},
 }
@@ -160,6 +162,31 @@ func judgeCPULimit(m *Machine, narrowest string, err error) verdict {
 	}
 	return fault("%s", value).because("whoever uses it up stands still until the period (100 ms) ends: p99 is the throttle's").
 		mendedBy("echo max > %s    # systemd: CPUQuota=", path)
+}
+
+// damon is "on" if any of the kernel's memory monitors runs.
+func damon(m *Machine) (string, error) {
+	states, _ := filepath.Glob(filepath.Join(m.Root, "sys/kernel/mm/damon/admin/kdamonds/*/state"))
+	switches, _ := filepath.Glob(filepath.Join(m.Root, "sys/module/damon_*/parameters/enabled"))
+	for _, path := range append(states, switches...) {
+		rel, _ := filepath.Rel(m.Root, path)
+		if text, err := m.read(rel); err == nil && (text == "on" || text == "Y") {
+			return rel, nil
+		}
+	}
+	return "", nil
+}
+
+func judgeDAMON(_ *Machine, running string, _ error) verdict {
+	if running == "" {
+		return ok("does not run")
+	}
+	v := fault("runs").because("its kernel thread takes a CPU for milliseconds at a time, several times a second when memory is in use: " +
+		"p99 and above are its")
+	if strings.HasSuffix(running, "enabled") {
+		return v.mendedBy("echo N > /%s", running)
+	}
+	return v.mendedBy("echo off > /%s    # if nobody needs it", running)
 }
 
 func judgeSwap(_ *Machine, meminfo string, err error) verdict {
