@@ -47,7 +47,7 @@ func aaExperiments(names []string, rounds int, quick bool) []plan.Experiment {
 		names = slices.DeleteFunc(models.Names(), func(m string) bool { return models.Refused(m) != nil })
 	}
 	if quick {
-		names, rates = names[:1], rates[2:3]
+		names, rates = names[:1], rates[:1]
 	}
 	if rounds == 0 {
 		rounds = 10
