@@ -1,0 +1,289 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/syslet/syslet/workloads"
+)
+
+// Config says what to simulate. The zero value of a field is its default.
+type Config struct {
+	// Binary is the syslet that serves.
+	Binary string
+	// Model is served; ServerArgs are added to the arguments of syslet serve.
+	Model      string
+	ServerArgs []string
+	// Workload is echo or fileserver. Server and Clients are its settings; a file server
+	// without Server.Files.Root gets a folder of its own.
+	Workload string
+	Server   workloads.ServerConfig
+	Clients  workloads.LoadConfig
+	// Trace is replayed; nil: one is recorded, of Conns connections (default 256).
+	Trace *Trace
+	Conns int
+	Seed  uint64
+	// Requests are counted after Warmup; defaults 4000 and the larger of 2000 and five
+	// times Conns.
+	Requests, Warmup int
+	// Repeat is the number of starts of the server, each counted on its own; default 5.
+	Repeat int
+	// Caches default to MachineCaches().FullyAssociative().
+	Caches Caches
+	// Dir is where temporary files go; default that of the system.
+	Dir string
+	// OnRepeat, if set, is told each repeat as it ends, on the goroutine of Run.
+	OnRepeat func(i int, c Counts)
+}
+
+const (
+	defaultConns    = 256
+	defaultRequests = 4000
+	leastWarmup     = 2000
+	warmupPerConn   = 5
+	defaultRepeat   = 5
+	// settleSteps run with the monitor stopped before the counting begins.
+	settleSteps = 100
+	// windowTries is how often a window in which an answer stalled is made anew.
+	windowTries = 4
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Trace != nil {
+		c.Conns, c.Workload, c.Seed = c.Trace.Conns, c.Trace.Workload, c.Trace.Seed
+	}
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if c.Workload == "" {
+		c.Workload = workloads.Echo
+	}
+	def(&c.Conns, defaultConns)
+	def(&c.Requests, defaultRequests)
+	def(&c.Warmup, max(leastWarmup, warmupPerConn*c.Conns))
+	def(&c.Repeat, defaultRepeat)
+	if c.Caches == (Caches{}) {
+		c.Caches = MachineCaches().FullyAssociative()
+	}
+	switch {
+	case c.Binary == "":
+		return c, errors.New("sim: Config.Binary is empty: want the path of syslet")
+	case c.Conns < 1 || c.Conns > 10000:
+		return c, fmt.Errorf("sim: Config.Conns is %d: want 1 to 10000", c.Conns)
+	case c.Requests < 100 || c.Warmup < 1 || c.Requests+c.Warmup > mostSteps:
+		return c, fmt.Errorf("sim: Config.Requests is %d and Warmup %d: want at least 100 and 1, in all at most %d", c.Requests, c.Warmup, mostSteps)
+	case c.Repeat < 1 || c.Repeat > 1000:
+		return c, fmt.Errorf("sim: Config.Repeat is %d: want 1 to 1000", c.Repeat)
+	}
+	return c, errors.Join(c.Caches.I1.check(), c.Caches.D1.check(), c.Caches.LL.check())
+}
+
+// Run counts what the server does per request. An error is the machine's or the
+// caller's fault; ErrNoValgrind says that there is no simulator. A model that does not
+// run in the simulator is a Result with the reason in Unavailable.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	version, err := Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(cfg.Dir, "syslet-sim-")
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if cfg.Trace, err = cfg.record(ctx, dir); err != nil {
+		return nil, err
+	}
+	hash := sha256.New()
+	if _, err := cfg.Trace.WriteTo(hash); err != nil {
+		return nil, err
+	}
+	r := &Result{Model: cfg.Model, Workload: cfg.Workload, Valgrind: version, Caches: cfg.Caches, Conns: cfg.Conns,
+		Requests: cfg.Requests, Warmup: cfg.Warmup, Seed: cfg.Seed, Trace: fmt.Sprintf("sha256:%x", hash.Sum(nil))}
+	for i := range cfg.Repeat {
+		w, err := repeat(ctx, &cfg, dir)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			r.Unavailable = err.Error()
+			return r, nil
+		}
+		r.add(w, float64(cfg.Requests))
+		if cfg.OnRepeat != nil {
+			cfg.OnRepeat(i, r.Repeats[i])
+		}
+	}
+	r.finish()
+	return r, nil
+}
+
+// RecordTrace is the trace that Run would record.
+func (c Config) RecordTrace(ctx context.Context) (*Trace, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(c.Dir, "syslet-sim-")
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	return c.record(ctx, dir)
+}
+
+// record makes what the server needs in dir, and the trace unless there is one.
+func (c *Config) record(ctx context.Context, dir string) (*Trace, error) {
+	if c.Workload == workloads.Files && c.Server.Files.Root == "" {
+		if err := makeFiles(c, filepath.Join(dir, "root")); err != nil {
+			return nil, err
+		}
+	}
+	if c.Trace != nil {
+		return c.Trace, nil
+	}
+	return Record(ctx, c.Workload, c.Server, c.Clients, c.Conns, c.Warmup+settleSteps+c.Requests, c.Seed)
+}
+
+// fileTime is the time of change of makeFiles's files: it is in the answers.
+var fileTime = time.Date(2007, 2, 13, 0, 0, 0, 0, time.UTC)
+
+// makeFiles makes a folder of four small files to serve.
+func makeFiles(cfg *Config, root string) error {
+	if err := os.Mkdir(root, 0o755); err != nil {
+		return fmt.Errorf("sim: %w", err)
+	}
+	cfg.Server.Files.Root, cfg.Clients.Files.Paths = root, nil
+	for i := range 4 {
+		name := fmt.Sprintf("file%d.txt", i)
+		body := make([]byte, 512<<i)
+		for j := range body {
+			body[j] = 'a' + byte(j%26)
+		}
+		path := filepath.Join(root, name)
+		err := errors.Join(os.WriteFile(path, body, 0o644), os.Chtimes(path, fileTime, fileTime))
+		if err != nil {
+			return fmt.Errorf("sim: %w", err)
+		}
+		cfg.Clients.Files.Paths = append(cfg.Clients.Files.Paths, "/"+name)
+	}
+	return nil
+}
+
+// argv is the server's command: nothing in it works by the clock.
+func (c *Config) argv() []string {
+	argv := []string{c.Binary, "serve", "--model", c.Model, "--workload", c.Workload, "--listen", "127.0.0.1:0",
+		"--max-conns", strconv.Itoa(2 * c.Conns), "--block-threshold", "-1s"}
+	if c.Model == "threadlet" {
+		argv = append(argv, "--detector", "explicit", "--overrun", "-1s")
+	}
+	if c.Workload == workloads.Files {
+		argv = append(argv, "--root", c.Server.Files.Root, "--file-valid", "24h")
+	}
+	return append(argv, c.ServerArgs...)
+}
+
+// window is what was counted in one start of the server.
+type window struct {
+	profiles []*profile
+	monitor  monitor
+	frozen   bool
+	stalls   int
+}
+
+// repeat starts the server and counts one window, on a thread of its own: the guest's
+// life and the tracing hang on it.
+func repeat(ctx context.Context, cfg *Config, dir string) (w *window, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		w, err = count(ctx, cfg, dir)
+	}()
+	<-done
+	return w, err
+}
+
+func count(ctx context.Context, cfg *Config, dir string) (w *window, err error) {
+	g, err := startGuest(ctx, cfg.argv(), cfg.Caches, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.lastWords())
+		}
+		err = errors.Join(err, g.end())
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = g.cmd.Process.Kill() })
+	defer stop()
+	watched, err := openThreads(g.pid())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { watched.close() }()
+	p := &player{trace: cfg.Trace, busy: func() bool { return watched.busy() }, stalled: func() {}}
+	defer p.close()
+	if err := p.connect(g.port); err != nil {
+		return nil, err
+	}
+	if err := p.play(cfg.Warmup); err != nil {
+		return nil, err
+	}
+	for range windowTries {
+		again, err := openThreads(g.pid())
+		if err != nil {
+			return nil, err
+		}
+		watched.close()
+		watched = again
+		if w, err = g.window(ctx, p, cfg.Requests); err != nil || w.stalls == 0 {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// window counts n steps.
+func (g *guest) window(ctx context.Context, p *player, n int) (w *window, err error) {
+	w = &window{}
+	if w.monitor, err = g.findMonitor(ctx); err != nil {
+		return nil, err
+	}
+	f := freezer{tid: w.monitor.tid}
+	defer f.thaw()
+	// With the monitor stopped an answer may need it: it is let go, and the window is not
+	// as it should be.
+	p.stalled = func() { w.stalls++; f.thaw() }
+	if _, err = f.freeze(); err != nil {
+		return nil, err
+	}
+	if err := p.play(settleSteps); err != nil {
+		return nil, err
+	}
+	f.thaw() // vgdb stops every thread itself
+	if _, err := g.ask(ctx, "zero"); err != nil {
+		return nil, err
+	}
+	if w.frozen, err = f.freeze(); err != nil {
+		return nil, err
+	}
+	if err := p.play(n); err != nil {
+		return nil, err
+	}
+	f.thaw()
+	w.profiles, err = g.dump(ctx)
+	return w, err
+}
