@@ -67,21 +67,19 @@ type Function struct {
 
 // add takes a window of that many requests.
 func (r *Result) add(w *window, requests float64) {
-	var sum Counts
 	places := map[place]Counts{}
 	for _, p := range w.profiles {
 		if p.thread == w.monitor.thread {
 			r.Monitor = p.total.over(requests)
 			continue
 		}
-		sum.add(p.total)
 		for at, c := range p.places {
 			all := places[at]
 			all.add(c)
 			places[at] = all
 		}
 	}
-	r.Repeats = append(r.Repeats, sum.over(requests))
+	r.Repeats = append(r.Repeats, w.sum().over(requests))
 	r.Functions = topFunctions(places, requests)
 	if !w.frozen {
 		r.note("repeat %d: Go's monitor thread never slept by the clock and was not stopped: the loop itself holds it up, or this architecture has no way to tell", len(r.Repeats))
