@@ -17,26 +17,36 @@ const (
 	farthestBytes = 128 << 20
 )
 
-// calibrate measures what a walk costs when its lines are there and when not. What
-// disturbs a warm walk only makes it longer, hence its lower quartile; of the
-// others the median.
-func calibrate(c *chase) (ProbeCalibration, error) {
+// sizes are those of the machine's data caches, by level, in bytes.
+type sizes struct{ l1, l2, last int64 }
+
+func machineSizes() sizes {
 	l2 := cacheBytes(2, defaultL2Bytes)
-	last := max(cacheBytes(3, 8*l2), l2)
-	others, err := unix.Mmap(-1, 0, int(min(2*last, farthestBytes)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	return sizes{cacheBytes(1, defaultL1Bytes), l2, max(cacheBytes(3, 8*l2), l2)}
+}
+
+// scratch is memory to read in between, twice the last level.
+func (z sizes) scratch() ([]byte, error) {
+	bytes := int(min(2*z.last, farthestBytes))
+	others, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return ProbeCalibration{}, fmt.Errorf("cache probe: mmap of %d bytes: %w", 2*last, err)
+		return nil, fmt.Errorf("cache probe: mmap of %d bytes: %w", bytes, err)
 	}
-	defer unix.Munmap(others)
 	for i := 0; i < len(others); i += 4096 {
 		others[i] = 1 // a page that was never written is the shared page of zeros
 	}
-	near := others[:min(int64(len(others)), max(4*l2, 4*int64(c.lines)*lineBytes))]
+	return others, nil
+}
+
+// calibrate measures what a walk costs when its lines are there and when not: near is
+// read in between and displaces them, others displaces all. What disturbs a warm walk
+// only makes it longer, hence its lower quartile; of the others the median.
+func (l *cacheLevel) calibrate(near, others []byte, walks int) error {
+	c := l.chase
 	var warm, cold, far []int64
-	for range calibrationWalks {
-		c.fill()
-		warm = append(warm, c.timedWalk())
-		c.fill()
+	for range walks {
+		warm = append(warm, l.fill())
+		l.fill()
 		touch(near)
 		cold = append(cold, c.timedWalk())
 	}
@@ -45,10 +55,17 @@ func calibrate(c *chase) (ProbeCalibration, error) {
 		far = append(far, c.timedWalk())
 	}
 	k := ProbeCalibration{WarmNs: quantile(warm, 1, 4), ColdNs: quantile(cold, 1, 2), FarNs: quantile(far, 1, 2)}
+	l.calibration = k
 	if k.ColdNs*10 < k.WarmNs*11 {
-		return k, fmt.Errorf("cache probe: a cold walk takes %d ns and a warm one %d ns: a buffer of %d bytes tells nothing here (ProbeConfig.BufferBytes)", k.ColdNs, k.WarmNs, c.lines*lineBytes)
+		return fmt.Errorf("cache probe: a cold walk takes %d ns and a warm one %d ns: %d lines in a buffer of %d bytes tell nothing of L%d here (ProbeConfig.BufferBytes)",
+			k.ColdNs, k.WarmNs, c.lines, l.bytes, l.level)
 	}
-	return k, nil
+	// The half in the middle of the warm walks must lie closer together than warm and
+	// cold: otherwise neighbours displace as much as a program would.
+	if low, high := k.WarmNs, quantile(warm, 3, 4); 2*(high-low) > k.ColdNs-k.WarmNs {
+		return fmt.Errorf("cache probe: warm walks take %d to %d ns and cold ones %d: others on this machine displace L%d meanwhile", low, high, k.ColdNs, l.level)
+	}
+	return nil
 }
 
 // quantile sorts and takes the value at part/of.

@@ -3,6 +3,7 @@ package sensor
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -22,13 +23,16 @@ type chase struct {
 	lines  int
 }
 
-// newChase makes a buffer of at least two lines. It asks for huge pages, so that a
+// newChase makes a buffer of at least two lines, all of them in the cycle.
+func newChase(bytes int) (*chase, error) { return newSampledChase(bytes, bytes/lineBytes) }
+
+// newSampledChase makes a buffer of which that many lines, at random, are in the
+// cycle: a sample of a cache that is too large to be walked through. It asks for huge pages, so that a
 // physically indexed cache is covered evenly and the TLB plays no part; that is a
 // wish only.
-func newChase(bytes int) (*chase, error) {
+func newSampledChase(bytes, lines int) (*chase, error) {
 	const huge = 2 << 20
-	lines := bytes / lineBytes
-	if lines < 2 || lines > 1<<25 {
+	if lines < 2 || bytes/lineBytes < lines || bytes/lineBytes > 1<<25 {
 		return nil, fmt.Errorf("cache probe: buffer of %d bytes: must be 128 bytes to 2 GiB", bytes)
 	}
 	mapped, err := unix.Mmap(-1, 0, bytes+2*huge, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
@@ -38,24 +42,31 @@ func newChase(bytes int) (*chase, error) {
 	_ = unix.Madvise(mapped, unix.MADV_HUGEPAGE)
 	offset := -uintptr(unsafe.Pointer(&mapped[0])) & (huge - 1)
 	c := &chase{mapped: mapped, first: unsafe.Pointer(&mapped[offset]), lines: lines}
-	c.link()
+	c.link(bytes / lineBytes)
 	return c, nil
 }
 
-// link makes the cycle (Sattolo's algorithm). The seed is fixed: the order does
-// not matter, only that it has no pattern.
-func (c *chase) link() {
-	order := make([]uint32, c.lines)
-	for i := range order {
-		order[i] = uint32(i)
-	}
+// link makes the cycle (Sattolo's algorithm) through c.lines of that many lines, the
+// first among them. The seed is fixed: the order does not matter, only that it has no
+// pattern.
+func (c *chase) link(of int) {
 	random := rand.New(rand.NewPCG(1, 2))
+	all := make([]uint32, of)
+	for i := range all {
+		all[i] = uint32(i)
+	}
+	for i := 1; i < c.lines; i++ {
+		j := i + random.IntN(of-i)
+		all[i], all[j] = all[j], all[i]
+	}
+	all = all[:c.lines]
+	order := slices.Clone(all)
 	for i := c.lines - 1; i > 0; i-- {
 		j := random.IntN(i)
 		order[i], order[j] = order[j], order[i]
 	}
 	for i, next := range order {
-		*c.at(uint32(i) * lineBytes) = next * lineBytes
+		*c.at(all[i] * lineBytes) = next * lineBytes
 	}
 }
 

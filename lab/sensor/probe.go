@@ -1,6 +1,7 @@
 package sensor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,10 +31,15 @@ import (
 //
 // Each sample costs the loop four to twelve walks through the buffer (some 50 us
 // each): use it in trials of its own, or with a long Rest.
+//
+// Beside it, and in turn with it, a probe samples the other levels in the same way
+// (levels.go): level 1 with a buffer of three quarters of it, the last with a sample of
+// its lines. A level that the calibration cannot tell from the next is refused.
 type CacheProbe struct {
-	cfg         ProbeConfig
-	chase       *chase
-	calibration ProbeCalibration
+	cfg ProbeConfig
+	// levels[0] is level 2, which LinesPerRequest is about; those refused are not in it.
+	levels  []*cacheLevel
+	refused []LevelResult
 
 	// active is read in every turn of the loop. It publishes nothing but itself.
 	active atomic.Bool
@@ -43,16 +49,19 @@ type CacheProbe struct {
 	// The loop's alone.
 	seen    uint64
 	stage   probeStage
+	turnOf  int // levels[turnOf] is sampled
 	pending uint64
 	restNs  int64 // no sample before this time
 	base    time.Time
+	costNs  int64          // of this sample's filling
 	filled  threadSwitches // when the buffer was filled
 	warmNs  int64          // a walk then
 
 	// mu guards sums: taken once per sample, after a walk of 100 us, never in an
 	// ordinary turn.
-	mu   sync.Mutex
-	sums probeSums
+	mu      sync.Mutex
+	startNs int64 // of the last Start
+	spentNs int64 // by samples since then
 }
 
 // ProbeConfig says how to sample.
@@ -93,6 +102,12 @@ type ProbeResult struct {
 	WarmNsLine  float64 `json:"warm_ns_per_line"`
 	ColdNsLine  float64 `json:"cold_ns_per_line"`
 	Source      string  `json:"source"`
+	// Levels are all levels, 1 first, those that are refused with the reason.
+	Levels []LevelResult `json:"levels,omitempty"`
+	// SampleNs is what a sample cost the loop, as a mean over the levels, and Share the
+	// samples' part of the time since Start, 0 to 1.
+	SampleNs float64 `json:"sample_ns"`
+	Share    float64 `json:"share"`
 }
 
 type probeStage uint8
@@ -113,6 +128,7 @@ type probeSums struct {
 const keptSamples = 4096
 
 const (
+	defaultL1Bytes    = 32 << 10
 	defaultL2Bytes    = 1 << 20
 	defaultProbeEvery = 8
 	defaultProbeRest  = 5 * time.Millisecond
@@ -120,13 +136,14 @@ const (
 	calibrationTries = 3
 )
 
-// NewCacheProbe maps the buffer and calibrates, which takes some tenths of a second
+// NewCacheProbe maps the buffers and calibrates, which takes about half a second
 // on the calling thread: call it on the loop's thread before the loop runs, or
 // anywhere on the same kind of CPU. Error: no memory, a buffer of senseless size, or
-// a machine on which cold lines cost no more than warm ones.
+// a machine on which level 2's cold lines cost no more than warm ones.
 func NewCacheProbe(cfg ProbeConfig) (*CacheProbe, error) {
+	z := machineSizes()
 	if cfg.BufferBytes == 0 {
-		cfg.BufferBytes = int(cacheBytes(2, defaultL2Bytes) / 4 * 3)
+		cfg.BufferBytes = int(z.l2 / 4 * 3)
 	}
 	if cfg.Every == 0 {
 		cfg.Every = defaultProbeEvery
@@ -134,30 +151,33 @@ func NewCacheProbe(cfg ProbeConfig) (*CacheProbe, error) {
 	if cfg.Rest == 0 {
 		cfg.Rest = defaultProbeRest
 	}
-	c, err := newChase(cfg.BufferBytes)
-	if err != nil {
+	p := &CacheProbe{cfg: cfg, base: time.Now()}
+	if err := p.openLevels(z); err != nil {
+		_ = p.Close()
 		return nil, err
 	}
-	p := &CacheProbe{cfg: cfg, chase: c, base: time.Now()}
-	for range calibrationTries {
-		if p.calibration, err = calibrate(c); err == nil {
-			return p, nil
-		}
-	}
-	c.close()
-	return nil, err
+	return p, nil
 }
 
-// Close frees the buffer. The loop must not call OnTurn any more.
-func (p *CacheProbe) Close() error { return p.chase.close() }
+// Close frees the buffers. The loop must not call OnTurn any more.
+func (p *CacheProbe) Close() (err error) {
+	for _, l := range p.levels {
+		err = errors.Join(err, l.close())
+	}
+	p.levels = nil
+	return err
+}
 
-// Calibration is what was measured when the probe was made.
-func (p *CacheProbe) Calibration() ProbeCalibration { return p.calibration }
+// Calibration is what was measured of level 2 when the probe was made.
+func (p *CacheProbe) Calibration() ProbeCalibration { return p.levels[0].calibration }
 
 // Start begins anew with the loop's next turn. Any goroutine.
 func (p *CacheProbe) Start() {
 	p.mu.Lock()
-	p.sums = probeSums{}
+	for _, l := range p.levels {
+		l.sums = probeSums{}
+	}
+	p.startNs, p.spentNs = int64(time.Since(p.base)), 0
 	p.mu.Unlock()
 	p.begun.Add(1)
 	p.active.Store(true)
@@ -178,43 +198,37 @@ func (p *CacheProbe) turn(requests uint64) {
 	if begun := p.begun.Load(); begun != p.seen {
 		p.seen, p.stage, p.restNs = begun, probeResting, 0
 	}
+	now := int64(time.Since(p.base))
+	l := p.levels[p.turnOf]
 	if p.stage == probeResting {
-		if int64(time.Since(p.base)) < p.restNs {
+		if now < p.restNs {
 			return
 		}
-		p.warmNs = p.chase.fill()
+		p.warmNs = l.fill()
 		p.filled = switchesOfThread()
 		p.stage, p.pending = probeCounting, 0
+		p.costNs = int64(time.Since(p.base)) - now
 		return
 	}
 	if p.pending += requests; p.pending < p.cfg.Every {
 		return
 	}
-	took := p.chase.timedWalk()
-	p.book(took, p.pending, p.filled.preemptedSince())
+	took := l.chase.timedWalk()
+	p.book(l, took, p.filled.preemptedSince())
 	p.stage = probeResting
+	p.turnOf = (p.turnOf + 1) % len(p.levels)
 	p.restNs = int64(time.Since(p.base)) + int64(p.cfg.Rest)
 }
 
 // book enters a sample, unless a Start came in between.
-func (p *CacheProbe) book(tookNs int64, requests uint64, preempted bool) {
+func (p *CacheProbe) book(l *cacheLevel, tookNs int64, preempted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen != p.begun.Load() {
 		return
 	}
-	lines, saturated, disturbed := p.calibration.displaced(tookNs, p.warmNs, p.chase.lines)
-	if disturbed || preempted {
-		p.sums.disturbed++
-		return
-	}
-	if saturated {
-		p.sums.saturated++
-	}
-	p.sums.perRequest[p.sums.samples%keptSamples] = float32(lines / float64(requests))
-	p.sums.samples++
-	p.sums.requests += requests
-	p.sums.lines += lines
+	p.spentNs += p.costNs + tookNs
+	l.book(tookNs, p.warmNs, p.pending, preempted)
 }
 
 // displaced estimates the lines that a walk of this duration had to fetch, if one
@@ -235,17 +249,24 @@ func (c ProbeCalibration) displaced(tookNs, warmNs int64, lines int) (n float64,
 func (p *CacheProbe) Result() ProbeResult {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l := p.levels[0]
+	two := l.result()
 	r := ProbeResult{
-		Samples: p.sums.samples, Requests: p.sums.requests, Saturated: p.sums.saturated, Disturbed: p.sums.disturbed,
+		LinesPerRequest: two.LinesPerRequest, MeanLinesPerRequest: two.MeanLinesPerRequest,
+		Samples: two.Samples, Requests: two.Requests, Saturated: two.Saturated, Disturbed: two.Disturbed,
 		BufferBytes: p.cfg.BufferBytes, Source: result.SourceProbe,
-		WarmNsLine: float64(p.calibration.WarmNs) / float64(p.chase.lines),
-		ColdNsLine: float64(p.calibration.ColdNs) / float64(p.chase.lines),
+		WarmNsLine: two.WarmNsLine, ColdNsLine: two.ColdNsLine,
+		Levels: append([]LevelResult{two}, p.refused...),
 	}
-	if r.Requests > 0 {
-		kept := slices.Clone(p.sums.perRequest[:min(r.Samples, keptSamples)])
-		slices.Sort(kept)
-		r.LinesPerRequest = max(0, float64(kept[len(kept)/2]))
-		r.MeanLinesPerRequest = max(0, p.sums.lines/float64(r.Requests))
+	samples := r.Samples + r.Disturbed
+	for _, l := range p.levels[1:] {
+		one := l.result()
+		r.Levels = append(r.Levels, one)
+		samples += one.Samples + one.Disturbed
+	}
+	slices.SortFunc(r.Levels, func(a, b LevelResult) int { return a.Level - b.Level })
+	if lasted := int64(time.Since(p.base)) - p.startNs; samples > 0 && lasted > 0 {
+		r.SampleNs, r.Share = float64(p.spentNs)/float64(samples), float64(p.spentNs)/float64(lasted)
 	}
 	return r
 }
@@ -253,7 +274,7 @@ func (p *CacheProbe) Result() ProbeResult {
 // fewestSamples below which a mean says nothing.
 const fewestSamples = 10
 
-// Metric is the result as result.CacheMissesPerOp.
+// Metric is the result as result.CacheMissesPerOp: lines of level 2 displaced.
 func (r ProbeResult) Metric() result.Metric {
 	if r.Samples < fewestSamples {
 		return result.Missing(fmt.Sprintf("the cache probe got %d samples (%d disturbed), fewer than %d", r.Samples, r.Disturbed, fewestSamples), "1", result.SourceProbe)

@@ -29,7 +29,8 @@ func uncalibrated(t testing.TB, cfg ProbeConfig) *CacheProbe {
 	t.Helper()
 	c, err := newChase(64 << 10)
 	require.NoError(t, err)
-	p := &CacheProbe{cfg: cfg, chase: c, calibration: ProbeCalibration{WarmNs: 1, ColdNs: 1 << 60, FarNs: 1 << 60}, base: time.Now()}
+	l := &cacheLevel{level: 2, bytes: 64 << 10, chase: c, perLine: 1, calibration: ProbeCalibration{WarmNs: 1, ColdNs: 1 << 60, FarNs: 1 << 60}}
+	p := &CacheProbe{cfg: cfg, levels: []*cacheLevel{l}, base: time.Now()}
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
@@ -42,8 +43,8 @@ func TestProbeRanks(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	p := newProbe(t, ProbeConfig{Every: 1, Rest: -1})
 	k := p.Calibration()
-	t.Logf("buffer %d bytes, %d lines: warm %.2f, cold %.2f, far %.2f ns/line", p.cfg.BufferBytes, p.chase.lines,
-		float64(k.WarmNs)/float64(p.chase.lines), float64(k.ColdNs)/float64(p.chase.lines), float64(k.FarNs)/float64(p.chase.lines))
+	t.Logf("buffer %d bytes, %d lines: warm %.2f, cold %.2f, far %.2f ns/line", p.cfg.BufferBytes, p.levels[0].chase.lines,
+		float64(k.WarmNs)/float64(p.levels[0].chase.lines), float64(k.ColdNs)/float64(p.levels[0].chase.lines), float64(k.FarNs)/float64(p.levels[0].chase.lines))
 	sizes := []int{16 << 10, 256 << 10, 4 << 20}
 	figures := make([][]float64, len(sizes))
 	programs := make([][]byte, len(sizes))
@@ -152,23 +153,63 @@ func TestDisplaced(t *testing.T) {
 }
 
 func TestChaseIsOneCycle(t *testing.T) {
-	for _, lines := range []int{2, 3, 1000} {
-		c, err := newChase(lines * lineBytes)
+	for _, c := range []struct{ of, lines int }{{2, 2}, {3, 3}, {1000, 1000}, {1000, 2}, {5000, 70}} {
+		chase, err := newSampledChase(c.of*lineBytes, c.lines)
 		require.NoError(t, err)
-		at, steps := uint32(0), 0
+		at, steps, seen := uint32(0), 0, map[uint32]bool{}
 		for {
-			at = *c.at(at)
+			at = *chase.at(at)
+			seen[at] = true
+			require.Less(t, int(at), c.of*lineBytes)
 			if steps++; at == 0 {
 				break
 			}
 		}
-		require.Equal(t, lines, steps)
-		require.NoError(t, c.close())
+		require.Equal(t, c.lines, steps)
+		require.Len(t, seen, c.lines)
+		require.NoError(t, chase.close())
 	}
-	_, err := newChase(64)
+	for _, bytes := range []int{64, -1} {
+		_, err := newChase(bytes)
+		require.Error(t, err)
+	}
+	_, err := newSampledChase(10*lineBytes, 11)
 	require.Error(t, err)
-	_, err = newChase(-1)
-	require.Error(t, err)
+}
+
+// A level that is refused says why, and never 0; one that is sampled has its figure.
+func TestLevelMetrics(t *testing.T) {
+	r := ProbeResult{Levels: []LevelResult{{Level: 1, Samples: 20, Saturated: 20}, {Level: 2, Samples: 20, LinesPerRequest: 7}, {Level: 3, Refused: "noise"}}}
+	m := r.Metrics()
+	require.Contains(t, m["l1_displaced_per_op"].Unavailable, "all of its lines of L1")
+	require.Equal(t, 7.0, m["l2_displaced_per_op"].Value)
+	require.Equal(t, "noise", m["l3_displaced_per_op"].Unavailable)
+	require.Contains(t, LevelResult{Level: 3}.Metric().Unavailable, "0 samples of L3")
+}
+
+func TestRanked(t *testing.T) {
+	two := func(lines float64, saturated int64, three float64) FootprintResult {
+		return FootprintResult{Levels: []LevelResult{{Level: 2, Samples: 10, Saturated: saturated, LinesPerRequest: lines}, {Level: 3, Samples: 10, LinesPerRequest: three}}}
+	}
+	require.True(t, Ranked([]FootprintResult{two(1, 0, 0), two(2, 0, 0)}))
+	require.False(t, Ranked([]FootprintResult{two(2, 0, 0), two(1, 0, 0)}))
+	require.False(t, Ranked([]FootprintResult{two(1, 0, 0)}))
+	require.True(t, Ranked([]FootprintResult{two(9, 10, 1), two(9, 10, 2)}), "L2 full in both: L3 tells")
+	require.False(t, Ranked([]FootprintResult{two(9, 10, 2), two(9, 10, 1)}))
+}
+
+// TestFootprints: what the probe finds of each level, for people to read.
+func TestFootprints(t *testing.T) {
+	newProbe(t, ProbeConfig{})
+	all, err := RankFootprints(t.Context(), FootprintConfig{Samples: 10})
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	for _, f := range all {
+		for _, l := range f.Levels {
+			t.Logf("%4d KiB L%d: %8.0f lines (%d samples, %d saturated, %d disturbed; warm %.2f, cold %.2f ns) %s",
+				f.Bytes>>10, l.Level, l.LinesPerRequest, l.Samples, l.Saturated, l.Disturbed, l.WarmNsLine, l.ColdNsLine, l.Refused)
+		}
+	}
 }
 
 func BenchmarkProbeStopped(b *testing.B) {

@@ -44,7 +44,7 @@ type Config struct {
 }
 
 const (
-	defaultConns    = 256
+	defaultConns    = 1000
 	defaultRequests = 4000
 	leastWarmup     = 6000
 	warmupPerConn   = 5
