@@ -155,11 +155,11 @@ func TestKilledLabGoesOn(t *testing.T) {
 	out, err := last.Output()
 	requireReport(t, err, said.String())
 	require.Contains(t, string(out), "sittings from")
-	complete(t, dir, kills+1)
+	complete(t, dir, 2, kills+1) // one that is killed before it writes is no sitting
 }
 
 // complete wants each trial of the plan in one line, and all lines readable.
-func complete(t *testing.T, dir string, sittings int) {
+func complete(t *testing.T, dir string, least, most int) {
 	t.Helper()
 	run, err := result.Read(dir)
 	require.NoError(t, err)
@@ -169,7 +169,9 @@ func complete(t *testing.T, dir string, sittings int) {
 	require.Equal(t, len(ids), trialLines(dir))
 	require.NotContains(t, strings.Join(run.Warnings, ";"), "only the first counts")
 	require.NotContains(t, strings.Join(run.Warnings, ";"), "torn")
-	require.Len(t, run.Environment.Sittings, sittings)
+	sittings := len(run.Environment.Sittings)
+	require.GreaterOrEqual(t, sittings, least)
+	require.LessOrEqual(t, sittings, most)
 	sum := 0
 	for _, s := range run.Environment.Sittings {
 		sum += s.Trials
@@ -255,14 +257,14 @@ func TestInterruptedLabGoesOn(t *testing.T) {
 	}
 	out, err := command(patience(t), "lab", "resume", dir).CombinedOutput()
 	requireReport(t, err, string(out))
-	complete(t, dir, 3)
+	complete(t, dir, 3, 3)
 
 	// Once it is finished there is nothing to resume; the report is written all the same.
 	require.NoError(t, os.Remove(filepath.Join(dir, "report.html")))
 	out, err = command(patience(t), "lab", "resume", dir).CombinedOutput()
 	requireReport(t, err, string(out))
 	require.Contains(t, string(out), "the run is finished")
-	complete(t, dir, 3)
+	complete(t, dir, 3, 3)
 
 	elsewhere(t, dir)
 }
@@ -299,7 +301,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	require.Error(t, c.Wait())
 	after, err := command(patience(t), "lab", "resume", dir).CombinedOutput()
 	requireReport(t, err, string(after))
-	complete(t, dir, 2)
+	complete(t, dir, 2, 2)
 }
 
 // ended reports whether a child of ours is a zombie.
