@@ -25,7 +25,7 @@ func TestSpread(t *testing.T) {
 // A difference of the size that is called detectable is found in about Power of the cases.
 func TestDetectable(t *testing.T) {
 	rng := rand.New(rand.NewPCG(63, 64))
-	const draws = 2000
+	const draws = 600
 	for _, family := range []int{1, 40} {
 		for _, n := range []int{8, 10, 20} {
 			const spread = 0.05

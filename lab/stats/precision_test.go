@@ -25,7 +25,7 @@ func TestEnough(t *testing.T) {
 // holds the median, by noise and precision, for runs of at most 60 rounds.
 func TestEnoughKeepsCoverage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(51, 52))
-	const runs, most = 1500, 60
+	const runs, most = 800, 60
 	shapes := map[string]func(spread float64) float64{
 		"log-normal": func(s float64) float64 { return noisy(rng, s) },
 		"skewed":     func(s float64) float64 { return 1 + s*(rng.ExpFloat64()-math.Ln2) },

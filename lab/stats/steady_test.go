@@ -51,7 +51,7 @@ func TestSteadyAlarms(t *testing.T) {
 // how long one lasts that needs none.
 func TestSteadyEndsTheWarmup(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 24))
-	const draws, least, most = 200, 2 * SteadyLeast, 200
+	const draws, least, most = 100, 2 * SteadyLeast, 200
 	// warm is the length of a warm-up that decays from 1+first to 1.
 	warm := func(first, decay, spread float64) (slices int) {
 		var v []float64
