@@ -85,7 +85,7 @@ var cases = map[string]struct {
 	"drift of throughput": {func(e *Evidence) { e.slide(-0.12, answers) }, func(e *Evidence) { e.slide(-0.09, answers) }, "downwards"},
 	"autocorrelation":     {func(e *Evidence) { e.stretches(3) }, func(e *Evidence) { e.stretches(1.3) }, "autocorrelation of 0."},
 	"standstill":          {func(e *Evidence) { e.Report.Series[3].Answered, e.Report.Series[4].Answered = 0, 0 }, func(e *Evidence) { e.Report.Series[3].Answered = 1 }, "no answer in 2 slices of the window, for 100 ms on end"},
-	"Little's law":        {func(e *Evidence) { e.Report.MeanInFlight = 1.11 }, func(e *Evidence) { e.Report.MeanInFlight = 0.9 }, "11 % off throughput times mean latency"},
+	"Little's law":        {func(e *Evidence) { e.Report.MeanInFlight = 1.21 }, func(e *Evidence) { e.Report.MeanInFlight = 0.81 }, "11 % off throughput times mean latency"},
 
 	"steal":                  {func(e *Evidence) { e.put("steal", 2.1) }, func(e *Evidence) { e.put("steal", 2) }, "2.1 % of the server's CPU"},
 	"steal of the load":      {func(e *Evidence) { e.put("steal_load", 2.1) }, func(e *Evidence) { e.put("steal_load", 2) }, "2.1 % of the load's CPU"},

@@ -46,7 +46,7 @@ var within = []Rule{
 		words: "the server gave no answer in %s slices of the window", Advice: "see what it waited for (block profile, collections), and whether the host stopped it",
 		figure: standstill,
 	}, {
-		Name: "Little's law", Looks: "requests in flight by the clock, against throughput times mean latency", Bound: 10, Unit: "%", Verdict: result.Suspect,
+		Name: "Little's law", Looks: "requests in flight by the clock, against throughput times mean latency, less what waits in the outer slices", Bound: 10, Unit: "%", Verdict: result.Suspect,
 		words:  "requests in flight are %s off throughput times mean latency (Little's law): the clock, the counting or the window is wrong",
 		Advice: "do not use the trial; if it comes again, it is a bug of the lab",
 		figure: little,
@@ -168,7 +168,11 @@ func little(e *Evidence) (float64, string) {
 	if byRequests*r.DurationS < littleLeastS {
 		return unknown, ""
 	}
-	return 100 * math.Abs(r.MeanInFlight-byRequests) / byRequests,
+	// What waits at an end of the window is in one of the two and not in the other: a
+	// pause of the host there is a good part of all waiting. It lies in the outer slices.
+	first, last := &r.Series[0], &r.Series[len(r.Series)-1]
+	ends := (first.InFlight*first.DurationS + last.InFlight*last.DurationS) / r.DurationS
+	return 100 * max(0, math.Abs(r.MeanInFlight-byRequests)-ends) / byRequests,
 		fmt.Sprintf("%.3g by the clock, %.3g by the requests", r.MeanInFlight, byRequests)
 }
 
