@@ -134,6 +134,7 @@ var catalogue = []Info{
 	{ThrottledUs, "server throttled by its control group", "us", Neither},
 	{FrequencyMin, "lowest frequency of the server's CPUs", "MHz", Neither},
 	{FrequencyMean, "mean frequency of the server's CPUs", "MHz", Neither},
+	{"thermal_throttles", "times that heat slowed the server's CPUs", "1", Neither},
 	{LoadBusy, "time that the load was busy", "%", Neither},
 	{LoadCapacityRate, "rate that the load could have made", "1/s", Neither},
 	{MeanInFlight, "requests in flight, mean", "1", Neither},
