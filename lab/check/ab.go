@@ -75,10 +75,10 @@ var handicaps = []handicap{
 	{
 		// p99 lies at the edge of that 1 %, p99.9 well within it, and the mean of some 40 us
 		// grows by 10; none of them alone is enough everywhere. A stall of the machine by a
-		// millisecond or two looks the same, so that windows are to be so short that most
-		// have none: 20 of the 2,000 requests of one are late.
+		// millisecond or two looks the same: a window is to be so short that many have none,
+		// and so long that reading the sensors at its ends is well below 1 % of it.
 		name: "delay", what: "1 ms later for 1 % of requests", decides: []string{result.LatencyP99, result.LatencyP999, result.LatencyMean},
-		conns: 64, rate: 20_000, window: 100 * time.Millisecond,
+		conns: 64, rate: 10_000, window: 400 * time.Millisecond,
 		flags: func(float64) []string {
 			return []string{"--handicap-delay", delayBy.String(), "--handicap-share", strconv.FormatFloat(delayShare, 'g', -1, 64)}
 		},
@@ -102,7 +102,7 @@ func abRounds(asked int, quick bool) int {
 	case quick:
 		return 6
 	}
-	return 30
+	return 26
 }
 
 // abModels are taken in turn by the tries.
