@@ -8,19 +8,18 @@ import (
 	"github.com/syslet/syslet/lab/stats"
 )
 
-// The warm-up's test: of its last judged slices, median latency and answers show no
-// trend (Mann-Kendall), and the two halves of them differ by little.
+// The warm-up's test, of median latency and of answers in slices: stats.Steady finds no
+// trend, and the two halves of the last slices differ by little, which bounds also what
+// is no trend against their noise.
 const (
-	judged = 10
-	// warmKept is how many slices of the warm-up are kept: those judged, and room
-	// for threads that are ahead of the one that judges.
-	warmKept = 64
-	// warmSlices of the least warm-up, of which the later half is judged first.
-	warmSlices   = 2 * judged
+	// warmKept is how many slices of the warm-up are kept: those judged at most, and
+	// room for threads that are ahead of the one that judges.
+	warmKept, judgedMost = 64, 4 * stats.SteadyLeast
+	// warmSlices of the least warm-up: the later half is judged first.
+	warmSlices   = 2 * stats.SteadyLeast
 	warmSliceMin = 5 * time.Millisecond
 	// answersPerSlice are wanted, or a median is noise.
 	answersPerSlice = 20
-	trendAlpha      = 0.05
 	// halvesDiffer is by how much medians over the halves may differ, relatively.
 	halvesDiffer = 0.1
 )
@@ -45,30 +44,26 @@ func (c *Config) warmSlice() time.Duration {
 
 // steady judges the slices of the warm-up before end, which all threads have ended.
 func steady(of []*series, end int64) bool {
-	if end < judged {
+	medians, answers := make([]float64, 0, judgedMost), make([]float64, 0, judgedMost)
+	for at := max(0, end-judgedMost); at < end; at++ {
+		sl := sum(of, at)
+		answers = append(answers, float64(sl.sketch.n))
+		if sl.sketch.n > 0 {
+			medians = append(medians, float64(sl.sketch.quantileNs(0.5)))
+		}
+	}
+	if !stats.Steady(medians) || !stats.Steady(answers) {
 		return false
 	}
-	medians, answers := make([]float64, 0, judged), make([]float64, 0, judged)
-	for at := end - judged; at < end; at++ {
-		sl := sum(of, at)
-		if sl.sketch.n == 0 {
-			return false
-		}
-		medians = append(medians, float64(sl.sketch.quantileNs(0.5)))
-		answers = append(answers, float64(sl.sketch.n))
-	}
 	// Counts of independent arrivals differ by their root: three of these are no change.
-	noise := 3 * math.Sqrt(2/(median(answers)*judged/2))
+	noise := 3 * math.Sqrt(2/(median(answers)*stats.SteadyLeast/2))
 	return even(medians, halvesDiffer) && even(answers, halvesDiffer+noise)
 }
 
-// even reports whether a series shows no trend and its halves differ by at most so much.
+// even reports whether the halves of the last values differ by at most so much.
 func even(values []float64, differ float64) bool {
-	if _, p := stats.MannKendall(values); p < trendAlpha {
-		return false
-	}
-	half := len(values) / 2
-	a, b := median(values[:half]), median(values[half:])
+	last := values[len(values)-stats.SteadyLeast:]
+	a, b := median(last[:len(last)/2]), median(last[len(last)/2:])
 	return math.Abs(a-b) <= differ*min(a, b)
 }
 

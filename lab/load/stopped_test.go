@@ -48,7 +48,7 @@ func TestStoppedProcess(t *testing.T) {
 
 	closed := runWithStop(t, Closed, stop, window)
 	require.Greater(t, closed.All.Latency.MaxUs, 150_000.0)
-	require.LessOrEqual(t, shareAbove(closed.All.Latency, 150_000)*float64(closed.Counts.Intended), 20.5, "one on each connection")
+	require.Less(t, shareAbove(closed.All.Latency, 150_000), shareAbove(open.All.Latency, 150_000)/5)
 }
 
 // runWithStop drives a server in a process of its own that stands still for a while
