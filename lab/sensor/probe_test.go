@@ -201,9 +201,10 @@ func TestRanked(t *testing.T) {
 // TestFootprints: what the probe finds of each level, for people to read.
 func TestFootprints(t *testing.T) {
 	newProbe(t, ProbeConfig{})
-	all, err := RankFootprints(t.Context(), FootprintConfig{Samples: 10})
+	all, err := RankFootprints(t.Context(), FootprintConfig{})
 	require.NoError(t, err)
 	require.Len(t, all, 3)
+	t.Log("ranked:", Ranked(all))
 	for _, f := range all {
 		for _, l := range f.Levels {
 			t.Logf("%4d KiB L%d: %8.0f lines (%d samples, %d saturated, %d disturbed; warm %.2f, cold %.2f ns) %s",
