@@ -44,10 +44,14 @@ func (f *freezer) freeze() (bool, error) {
 	return false, nil
 }
 
-// thaw lets it go on; a thread that has ended needs none.
+// thaw lets it go on. One that was killed meanwhile is waited for: until its tracer has
+// done so, its process does not end.
 func (f *freezer) thaw() {
-	if f.frozen {
-		_ = unix.PtraceDetach(f.tid)
-		f.frozen = false
+	if !f.frozen {
+		return
+	}
+	f.frozen = false
+	if unix.PtraceDetach(f.tid) != nil {
+		_, _ = unix.Wait4(f.tid, nil, unix.WALL, nil)
 	}
 }

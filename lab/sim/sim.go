@@ -41,6 +41,8 @@ type Config struct {
 	Dir string
 	// OnRepeat, if set, is told each repeat as it ends, on the goroutine of Run.
 	OnRepeat func(i int, c Counts)
+	// inWindow is called in each window with the monitor stopped; for tests.
+	inWindow func()
 }
 
 const (
@@ -261,7 +263,7 @@ func count(ctx context.Context, cfg *Config, dir string) (w *window, err error) 
 		}
 		watched.close()
 		watched = again
-		one, err := g.window(ctx, p, cfg.Requests)
+		one, err := g.window(ctx, p, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -272,8 +274,8 @@ func count(ctx context.Context, cfg *Config, dir string) (w *window, err error) 
 	return w, nil
 }
 
-// window counts n steps.
-func (g *guest) window(ctx context.Context, p *player, n int) (w *window, err error) {
+// window counts cfg.Requests steps.
+func (g *guest) window(ctx context.Context, p *player, cfg *Config) (w *window, err error) {
 	w = &window{}
 	if w.monitor, err = g.findMonitor(ctx); err != nil {
 		return nil, err
@@ -296,7 +298,10 @@ func (g *guest) window(ctx context.Context, p *player, n int) (w *window, err er
 	if w.frozen, err = f.freeze(); err != nil {
 		return nil, err
 	}
-	if err := p.play(n); err != nil {
+	if cfg.inWindow != nil {
+		cfg.inWindow()
+	}
+	if err := p.play(cfg.Requests); err != nil {
 		return nil, err
 	}
 	f.thaw()

@@ -59,6 +59,17 @@ func TestRepeats(t *testing.T) {
 	require.Contains(t, r.Printed().Metrics, result.Operations)
 }
 
+// TestCancelled: a run that is cut short in its window ends, and leaves no process.
+func TestCancelled(t *testing.T) {
+	needValgrind(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cfg := Config{Binary: buildServer(t), Model: "goroutine", Conns: 4, Requests: 100, Warmup: 50, Repeat: 100, Dir: t.TempDir()}
+	cfg.inWindow = cancel
+	_, err := Run(ctx, cfg)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
 func TestModelThatDoesNotRun(t *testing.T) {
 	needValgrind(t)
 	r, err := Run(t.Context(), Config{Binary: "/bin/true", Model: "nonblock", Conns: 1, Requests: 100, Warmup: 1, Dir: t.TempDir()})
