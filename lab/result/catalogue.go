@@ -28,6 +28,7 @@ var catalogue = []Info{
 	{LatencyP999, "p99.9 latency", "us", Lower},
 	{LatencyMax, "maximum latency", "us", Lower},
 	{LatencyMean, "mean latency", "us", Lower},
+	{SliceMaxP50, "typical maximum latency of a slice", "us", Lower},
 	{ServiceP50, "median service time", "us", Lower},
 	{ServiceP99, "p99 service time", "us", Lower},
 	{SendLagP99, "p99 send lag of the load", "us", Neither},

@@ -11,6 +11,9 @@ const (
 	LatencyP999 = "latency_p999"
 	LatencyMax  = "latency_max"
 	LatencyMean = "latency_mean"
+	// SliceMaxP50 is the median over the window's slices of each slice's maximum: what
+	// is late in most slices moves it, a rare stall of the machine does not.
+	SliceMaxP50 = "slice_max_p50"
 	ServiceP50  = "service_p50"
 	ServiceP99  = "service_p99"
 	SendLagP99  = "send_lag_p99"

@@ -1,22 +1,16 @@
 package trial
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/result"
+	"github.com/syslet/syslet/lab/stats"
 )
 
 // What a trial gives the rules of package validity to look at, and a reader to check
 // the load by.
-
-// Names that the load's report is checked by.
-const (
-	loadBusy     = result.LoadBusy
-	loadCapacity = result.LoadCapacityRate
-	meanInFlight = result.MeanInFlight
-	timedOut     = result.TimedOut
-)
 
 // saysTheLoad are the load's own doubts. The rules of package validity look at the
 // same figures, with bounds of their own: so these are notes, no reasons.
@@ -30,19 +24,37 @@ func saysTheLoad(rep *load.Report) (notes []string) {
 // loadsOwn are figures of the load itself, by which a reader can check it.
 func (r *run) loadsOwn(rep *load.Report) {
 	m := r.out.Metrics
-	m[loadBusy] = result.Of(100*rep.Self.Busy, "%", result.SourceLoad)
-	m[timedOut] = result.Of(float64(rep.Counts.TimedOut), "1", result.SourceLoad)
+	m[result.LoadBusy] = result.Of(100*rep.Self.Busy, "%", result.SourceLoad)
+	m[result.TimedOut] = result.Of(float64(rep.Counts.TimedOut), "1", result.SourceLoad)
 	if r.spec.Shape.Timeout == 0 {
-		m[timedOut] = result.Missing("the plan sets no timeout", "1", result.SourceLoad)
+		m[result.TimedOut] = result.Missing("the plan sets no timeout", "1", result.SourceLoad)
 	}
-	m[meanInFlight] = result.Of(rep.MeanInFlight, "1", result.SourceLoad)
+	m[result.SliceMaxP50] = typicalMaximum(rep.Series)
+	m[result.MeanInFlight] = result.Of(rep.MeanInFlight, "1", result.SourceLoad)
 	if len(rep.Series) == 0 {
-		m[meanInFlight] = result.Missing("the load made no series of slices", "1", result.SourceLoad)
+		m[result.MeanInFlight] = result.Missing("the load made no series of slices", "1", result.SourceLoad)
 	}
-	m[loadCapacity] = result.Of(rep.Throughput/max(rep.Self.Busy, leastBusy), "1/s", result.SourceDerived+" (throughput by load_busy)")
+	m[result.LoadCapacityRate] = result.Of(rep.Throughput/max(rep.Self.Busy, leastBusy), "1/s", result.SourceDerived+" (throughput by load_busy)")
 	if rep.Self.Busy < leastBusy {
-		m[loadCapacity] = result.Missing("the load was hardly busy: what it could do cannot be told from that", "1/s", result.SourceDerived)
+		m[result.LoadCapacityRate] = result.Missing("the load was hardly busy: what it could do cannot be told from that", "1/s", result.SourceDerived)
 	}
+}
+
+// fewestSlices with answers below which a median over slices says nothing.
+const fewestSlices = 10
+
+// typicalMaximum is result.SliceMaxP50.
+func typicalMaximum(series []result.Slice) result.Metric {
+	var most []float64
+	for i := range series {
+		if series[i].Answered > 0 {
+			most = append(most, series[i].MaxUs)
+		}
+	}
+	if len(most) < fewestSlices {
+		return result.Missing(fmt.Sprintf("fewer than %d slices of the window have an answer", fewestSlices), "us", result.SourceLoad)
+	}
+	return result.Of(stats.Summarize(most).Median, "us", result.SourceLoad)
 }
 
 // leastBusy is the share of its time below which the load's capacity is a guess.
