@@ -119,7 +119,7 @@ func TestPlans(t *testing.T) {
 	}
 	require.Equal(t, 40, comparisons)
 	require.LessOrEqual(t, aa.Takes(false).Minutes(), 8.0)
-	require.LessOrEqual(t, ab.Takes(false).Minutes(), 10.0)
+	require.LessOrEqual(t, ab.Takes(false).Minutes(), 12.0)
 
 	h := &handicaps[0]
 	es = h.tries([]string{"nonblock", "iouring"}, 3, 4, false)
