@@ -34,7 +34,7 @@ func doubtful(run *result.Run) []finding {
 		if n == 1 {
 			are = "is"
 		}
-		out = append(out, finding{Kind: "warn", Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
+		out = append(out, finding{Kind: "warn", Elsewhere: true, Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
 			Body: effect + " " + d.String() + "."})
 	}
 	return out
@@ -83,6 +83,18 @@ func (d doubts) String() string {
 		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), example))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// markdown is a line for each of the most frequent kinds, with the words of one trial.
+func (d doubts) markdown(b *strings.Builder, verdict result.Verdict) {
+	kinds := d.kinds()
+	for _, k := range kinds[:min(mostKinds, len(kinds))] {
+		example, _, _ := strings.Cut(d[k].example, " (rule ")
+		fmt.Fprintf(b, "- %d %s: %s\n", d[k].trials, verdict, mdText(clipped(example)))
+	}
+	if more := len(kinds) - mostKinds; more > 0 {
+		fmt.Fprintf(b, "- %s for %d more reasons: see report.html\n", verdict, more)
+	}
 }
 
 // byKind are reasons with one for all that differ in their figures only, sorted.

@@ -36,21 +36,24 @@ type page struct {
 	Verdict  verdict
 	Targets  []targetRow
 	Tallied  string // the targets' verdicts
-	Nothing  string
-	Compared int // comparisons behind the verdict
-	Models   []look
-	Looks    map[string]look
-	Tally    []badge
-	Views    []viewPage
-	Doubted  []doubt
-	Counts   []countTable
-	Sensors  []sensorRow
-	Capacity []capacityRow
-	Machine  []fact
-	Warnings []string
-	Again    string
-	Commands []command
-	Files    []link
+	// Thresholds are the plan's, Kept how many were met.
+	Thresholds []thresholdRow
+	Kept       string
+	Nothing    string
+	Compared   int // comparisons behind the verdict
+	Models     []look
+	Looks      map[string]look
+	Tally      []badge
+	Views      []viewPage
+	Doubted    []doubt
+	Counts     []countTable
+	Sensors    []sensorRow
+	Capacity   []capacityRow
+	Machine    []fact
+	Warnings   []string
+	Again      string
+	Commands   []command
+	Files      []link
 }
 
 type badge struct {
@@ -139,6 +142,9 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 	p.Counts = countTables(vs, lk)
 	p.Sensors, p.Capacity = sensorRows(run.Environment), capacityRows(run.Environment)
 	p.Targets = judgeTargets(vs)
+	if p.Thresholds = thresholdRows(run); len(p.Thresholds) > 0 {
+		p.Kept = upperFirst(thresholdTally(p.Thresholds))
+	}
 	p.Tallied = upperFirst(targetTally(p.Targets))
 	if env := run.Environment; env != nil {
 		p.Again = shellQuote(env.CommandLine)
@@ -230,7 +236,7 @@ func files(runDir, dir string) []link {
 	at := func(name string) string { return strings.TrimPrefix(raw+"/"+name, "./") }
 	return []link{
 		{at(result.TrialsFile), "every trial, as measured"}, {at(result.EnvironmentFile), "the machine and the plan"},
-		{"summary.md", "verdict and tables as text"}, {"summary.csv", "medians and intervals, unrounded"},
+		{"summary.md", "verdict and the metrics that decide, as text"}, {"summary.csv", "every median and interval, unrounded"},
 		{"bench.txt", "Go benchmark format, for benchstat"}, {"plots/", "the figures as SVG and PNG"},
 	}
 }

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/syslet/syslet/lab/result"
 )
@@ -72,32 +71,4 @@ func capacityRows(env *result.Environment) []capacityRow {
 		out = append(out, row)
 	}
 	return out
-}
-
-// markdownSensors writes both tables for summary.md; runs of older versions have none.
-func markdownSensors(b *strings.Builder, env *result.Environment) {
-	if rows := capacityRows(env); len(rows) > 0 {
-		b.WriteString("\n## What the load could do by itself\n\n| workload | threads | capacity | pacing error, p99 |\n|---|--:|--:|--:|\n")
-		for _, r := range rows {
-			if r.Unavailable != "" {
-				r.PerS, r.Pacing = "unavailable: "+r.Unavailable, ""
-			}
-			fmt.Fprintf(b, "| %s | %d | %s | %s |\n", mdText(r.Workload), r.Threads, mdText(r.PerS), mdText(r.Pacing))
-		}
-	}
-	rows := sensorRows(env)
-	if len(rows) == 0 {
-		return
-	}
-	b.WriteString("\n## Sensors\n\n| sensor | source | overhead | quantities |\n|---|---|---|---|\n")
-	for _, r := range rows {
-		var quantities []string
-		for _, q := range r.Quantities {
-			quantities = append(quantities, strings.TrimSpace(q.Name+" "+q.Unit))
-		}
-		if r.Unavailable != "" {
-			r.Overhead = "unavailable: " + r.Unavailable
-		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", mdText(r.Name), mdText(r.Source), mdText(r.Overhead), mdText(strings.Join(quantities, ", ")))
-	}
 }

@@ -1,76 +1,28 @@
 package reports
 
 import (
-	"encoding/csv"
 	"fmt"
 	"io"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/syslet/syslet/lab/result"
 )
 
-// writeCSV is one line for each key, model and level, with values as exact as
-// they were measured, in the units of trials.jsonl.
-func writeCSV(to io.Writer, vs []*view) error {
-	w := csv.NewWriter(to)
-	w.Write([]string{"experiment", "workload", "factors", "model", "metric", "source", "unit", "rounds", "median", "lo", "hi", "confidence", "unavailable", "valid", "suspect", "invalid"})
-	for _, v := range vs {
-		for _, k := range v.Keys {
-			for _, l := range v.Levels {
-				for _, m := range v.Models {
-					if row := v.csvRow(k, l, m); row != nil {
-						w.Write(row)
-					}
-				}
-			}
-		}
-		v.csvUncounted(w)
-	}
-	w.Flush()
-	return w.Error()
-}
+// What a terminal shows: writeMarkdown's text has the sentences and the metrics that
+// decide, in a length that is read. All of it is in summary.csv and report.html.
+const (
+	// mostLevels of a curve are in its table: both ends and some between.
+	mostLevels = 5
+	// mostKinds of reasons are told of the trials in doubt.
+	mostKinds = 5
+	// longestReason is how much of one reason is told, in characters.
+	longestReason = 150
+)
 
-func (v *view) csvRow(k key, l level, model string) []string {
-	c := v.cell(model, l.Text, k)
-	if len(c.Points) == 0 && len(c.Missing) == 0 {
-		return nil
-	}
-	row := []string{v.Experiment, v.Workload, v.factorsAt(l), model, k.Name, k.Source, k.Unit, strconv.Itoa(len(c.Points))}
-	s := c.Summary
-	switch {
-	case len(c.Points) == 0:
-		row = append(row, "", "", "", "")
-	case !s.HasInterval():
-		row = append(row, exact(s.Median), "", "", "")
-	default:
-		row = append(row, exact(s.Median), exact(s.Lo), exact(s.Hi), exact(s.Reached))
-	}
-	return v.trialsOf(model, l.Text).csv(append(row, c.why()))
-}
-
-// factorsAt are all levels of a cell.
-func (v *view) factorsAt(l level) string {
-	if v.Factor == "" {
-		return v.Setting.String()
-	}
-	return strings.TrimSpace(v.Setting.String() + " " + v.Factor + "=" + l.Text)
-}
-
-// csvUncounted is a line for each cell of which no trial counts: without it the cell
-// would look as if it had never been measured.
-func (v *view) csvUncounted(w *csv.Writer) {
-	for _, l := range v.Levels {
-		for _, m := range v.Models {
-			if t := v.trialsOf(m, l.Text); t.invalid > 0 && t.counted() == 0 {
-				w.Write(t.csv([]string{v.Experiment, v.Workload, v.factorsAt(l), m, "", "", "", "0", "", "", "", "",
-					"no trial counts: " + strings.Join(t.reasons, "; ")}))
-			}
-		}
-	}
-}
-
-// writeMarkdown is the verdict and the tables, for a terminal or a pull request.
+// writeMarkdown is the verdict and the metrics that decide, for a terminal or a pull
+// request.
 func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) error {
 	var b strings.Builder
 	b.WriteString("# syslet lab: summary\n\n")
@@ -82,12 +34,13 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 		b.WriteString(nothingToSay + "\n")
 	}
 	markdownFindings(&b, found.Answers)
-	if len(found.Limits) > 0 {
-		b.WriteString("\n## What limits it\n\n")
-		markdownFindings(&b, found.Limits)
+	if len(vs) > 0 && vs[0].verdict.size() > 0 {
+		fmt.Fprintf(&b, "\nEach order is corrected for the %d comparisons behind these sentences (Holm).\n", vs[0].verdict.size())
 	}
-	b.WriteString("\n## Trials\n\n")
+	b.WriteString("\n## Trials and limits\n\n")
 	markdownTrials(&b, run, vs)
+	markdownFindings(&b, slices.DeleteFunc(slices.Clone(found.Limits), func(f finding) bool { return f.Elsewhere }))
+	markdownGaps(&b, vs)
 	if rows := judgeTargets(vs); len(rows) > 0 {
 		b.WriteString("\n## Targets\n\n")
 		markdownTargets(&b, rows)
@@ -96,15 +49,15 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 		fmt.Fprintf(&b, "\n## %s\n\n", mdText(v.label()))
 		fmt.Fprintf(&b, "Median [interval] over rounds (%s). Workload %s.\n\n", v.levelsOfConfidence(), v.Workload)
 		if v.besides() {
-			// By metric it would be too wide for anybody; summary.csv has all.
-			v.markdownServers(&b, func(serverColumn) bool { return true })
+			v.markdownServers(&b, func(c serverColumn) bool { return c.brief })
 			continue
 		}
-		v.markdownTable(&b)
+		v.markdownDeciding(&b)
 	}
-	markdownSensors(&b, run.Environment)
+	markdownThresholds(&b, thresholdRows(run))
+	b.WriteString("\n## More\n\nreport.html has every figure, test and trial; summary.csv every median; trials.jsonl every value and reason.\n")
 	if run.Environment != nil && len(run.Environment.CommandLine) > 0 {
-		fmt.Fprintf(&b, "\n## Run again\n\n```\n%s\n```\n", shellQuote(run.Environment.CommandLine))
+		fmt.Fprintf(&b, "Run again: `%s`\n", shellQuote(run.Environment.CommandLine))
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
@@ -113,68 +66,141 @@ func writeMarkdown(to io.Writer, run *result.Run, vs []*view, found verdict) err
 // nothingToSay stands in the place of a verdict.
 const nothingToSay = "No usable trial, so nothing can be said of any model."
 
+// markdownFindings is a line for each. Its rows are in the tables below and, with
+// every test, in report.html; a lead brings the test of the next one along.
 func markdownFindings(b *strings.Builder, found []finding) {
 	for _, f := range found {
 		b.WriteString("- ")
 		if f.Where != "" {
 			fmt.Fprintf(b, "%s: ", mdText(f.Where))
 		}
-		b.WriteString(strings.TrimSpace(fmt.Sprintf("**%s.** %s", mdText(f.Head), mdText(f.Body))) + "\n")
-		for _, e := range f.Rows {
-			fmt.Fprintf(b, "  - %s\n", mdText(e.text()))
+		fmt.Fprintf(b, "**%s.**", mdText(f.Head))
+		if f.Model != "" && len(f.Rows) > 1 && f.Rows[1].Detail != "" {
+			fmt.Fprintf(b, " (%s)", mdText(f.Rows[1].Detail))
 		}
+		if f.Body != "" {
+			b.WriteString(" " + mdText(f.Body))
+		}
+		b.WriteByte('\n')
 	}
 }
 
-// text is the line as a sentence.
-func (e evidence) text() string {
-	out := e.Model + ": " + e.Value
-	if e.Interval != "" {
-		out += " [" + e.Interval + "]"
+// decidingMetrics are those that are told besides what the verdict asks for.
+var decidingMetrics = []string{result.SaturationThroughput, result.Throughput, result.LatencyP50, result.LatencyP99, result.LatencyP999,
+	result.CPUPerOp, result.SwitchesVoluntaryPerOp, result.SyscallsKernelPerOp, result.SyscallsPerOp, result.CacheMissesPerOp, result.RSS}
+
+// decidingKeys are the keys of a view's short table: of one level all that decide, of
+// a curve what its verdict is about. What nobody has a value for is left out here and
+// told by markdownGaps.
+func (v *view) decidingKeys() []key {
+	names := decidingMetrics
+	if len(v.Levels) > 1 {
+		names = append(v.curveMetrics(), result.CPUPerOp)
 	}
-	if e.Relation != "" {
-		out += ", " + e.Relation
-	}
-	if e.Detail != "" {
-		out += " (" + e.Detail + ")"
+	var out []key
+	for _, name := range names {
+		for _, k := range v.keysOf(name) {
+			if v.hasValue(k) {
+				out = append(out, k)
+			}
+		}
 	}
 	return out
 }
 
-func (v *view) markdownTable(b *strings.Builder) {
-	b.WriteString("| metric | source | unit |")
+// someLevels are at most mostLevels, evenly among all, both ends included.
+func (v *view) someLevels() []level {
+	if len(v.Levels) <= mostLevels {
+		return v.Levels
+	}
+	var out []level
+	for i := range mostLevels {
+		out = append(out, v.Levels[i*(len(v.Levels)-1)/(mostLevels-1)])
+	}
+	return out
+}
+
+func (v *view) markdownDeciding(b *strings.Builder) {
+	heads, rule := "| metric |", "|---"
 	if v.Factor != "" {
-		b.WriteString(" " + mdText(v.Factor) + " |")
+		heads, rule = heads+" "+mdText(v.Factor)+" |", rule+"|--:"
 	}
 	for _, m := range v.Models {
-		b.WriteString(" " + mdText(m) + " |")
+		heads, rule = heads+" "+mdText(m)+" |", rule+"|---"
 	}
-	columns := 3 + len(v.Models)
-	if v.Factor != "" {
-		columns++
-	}
-	b.WriteString("\n" + strings.Repeat("|---", columns) + "|\n")
-	t := v.table("", nil, v.Keys)
-	for i, k := range v.Keys {
-		g := t.Groups[i]
-		for _, r := range g.Rows {
-			fmt.Fprintf(b, "| %s | %s | %s |", mdText(k.Name), mdText(g.Source), mdText(g.Unit))
-			if v.Factor != "" {
-				b.WriteString(" " + mdText(r.Level) + " |")
+	b.WriteString(heads + "\n" + rule + "|\n")
+	levels := v.someLevels()
+	for _, k := range v.decidingKeys() {
+		for _, l := range levels {
+			row := v.row(k, l)
+			if row.Missing != "" {
+				continue
 			}
-			for i, c := range r.Cells {
-				text := c.text()
-				if r.Missing != "" {
-					text = ""
-					if i == 0 {
-						text = r.Missing
-					}
+			fmt.Fprintf(b, "| %s |", mdText(v.labelWithUnit(k)))
+			if v.Factor != "" {
+				b.WriteString(" " + mdText(l.Text) + " |")
+			}
+			for _, c := range row.Cells {
+				if strings.HasPrefix(c.Missing, "unavailable") {
+					c.Missing = "unavailable"
 				}
-				b.WriteString(" " + mdText(text) + " |")
+				b.WriteString(" " + mdText(c.text()) + " |")
 			}
 			b.WriteByte('\n')
 		}
 	}
+	if left := len(v.Levels) - len(levels); left > 0 {
+		fmt.Fprintf(b, "\n%d more levels in summary.csv.\n", left)
+	}
+}
+
+// labelWithUnit is "p99 latency, µs", with the source where sources are different
+// quantities.
+func (v *view) labelWithUnit(k key) string {
+	text := k.Label()
+	if _, unit := display(k.Unit); unit != "" {
+		text += ", " + unit
+	}
+	return sourced(k, text)
+}
+
+// markdownGaps tells what no trial of any experiment could measure, a line for each
+// sensor: the page has the list.
+func markdownGaps(b *strings.Builder, vs []*view) {
+	labels, why := map[string]map[string]bool{}, map[string][]string{}
+	for _, v := range vs {
+		for _, k := range v.Keys {
+			if slices.ContainsFunc(vs, func(o *view) bool { return o.hasValue(k) }) {
+				continue
+			}
+			s := k.sensor()
+			if labels[s] == nil {
+				labels[s] = map[string]bool{}
+			}
+			labels[s][k.Label()] = true
+			why[s] = append(why[s], v.missing(k)...)
+		}
+	}
+	for _, s := range slices.Sorted(maps.Keys(labels)) {
+		what := slices.Sorted(maps.Keys(labels[s]))
+		if len(what) > 2 {
+			what = []string{fmt.Sprintf("%s and %d more", what[0], len(what)-1)}
+		}
+		kinds := byKind(why[s])
+		reason := ""
+		if len(kinds) > 0 {
+			reason = ": " + clipped(kinds[0])
+		}
+		fmt.Fprintf(b, "- Unavailable from %s: %s%s\n", mdText(s), mdText(list(what)), mdText(reason))
+	}
+}
+
+// clipped is the beginning of a reason.
+func clipped(s string) string {
+	if r := []rune(s); len(r) > longestReason {
+		return strings.TrimSpace(string(r[:longestReason])) + "…"
+	}
+	return s
 }
 
 // text is the cell on one line.

@@ -113,17 +113,14 @@ func countTables(vs []*view, lk map[string]look) []countTable {
 	return out
 }
 
-// mostSuspect is the number of suspect trials that summary.md lists one by one, each
-// with its first reason; the page and trials.jsonl have all. Invalid ones are listed
-// all, with all reasons.
-const mostSuspect = 10
-
-// markdownTrials writes the counts of each cell that has a trial in doubt, and the
-// trials.
+// markdownTrials tells how many trials count, the main reasons against the others and
+// the cells of which none counts. trials.jsonl and the page have each trial.
 func markdownTrials(b *strings.Builder, run *result.Run, vs []*view) {
 	all := &cellTrials{}
+	kinds := map[result.Verdict]doubts{result.Invalid: {}, result.Suspect: {}}
 	for i := range run.Trials {
-		switch t := &run.Trials[i]; t.Verdict {
+		t := &run.Trials[i]
+		switch t.Verdict {
 		case result.Valid:
 			all.valid++
 		case result.Suspect:
@@ -131,50 +128,28 @@ func markdownTrials(b *strings.Builder, run *result.Run, vs []*view) {
 		default:
 			all.invalid++
 		}
-		if loadLimited(&run.Trials[i]) {
+		if t.Verdict != result.Valid {
+			kinds[t.Verdict].add(t)
+		}
+		if loadLimited(t) {
 			all.limited++
 		}
 	}
-	fmt.Fprintf(b, "%s of %d. Suspect trials count, invalid ones do not.\n", upperFirst(all.String()), len(run.Trials))
-	if all.valid == len(run.Trials) {
-		return
+	fmt.Fprintf(b, "%s of %d. Suspect trials count, invalid ones do not.\n\n", upperFirst(all.String()), len(run.Trials))
+	for _, verdict := range []result.Verdict{result.Invalid, result.Suspect} {
+		kinds[verdict].markdown(b, verdict)
 	}
-	b.WriteString("\n| cell | trials |\n|---|---|\n")
 	for _, v := range vs {
 		for _, l := range v.Levels {
 			for _, m := range v.Models {
-				if c := v.trialsOf(m, l.Text); c.suspect+c.invalid > 0 {
-					fmt.Fprintf(b, "| %s | %s |\n", mdText(v.label()+v.at(l.Text)+": "+m), c)
+				if c := v.trialsOf(m, l.Text); c.invalid > 0 {
+					text := fmt.Sprintf("**%s: %s**", mdText(v.label()+v.at(l.Text)+": "+m), c)
+					if c.counted() == 0 {
+						text += ", so nothing is known of it"
+					}
+					fmt.Fprintf(b, "- %s\n", text)
 				}
 			}
 		}
-	}
-	b.WriteByte('\n')
-	listed, suspect := 0, 0
-	for _, verdict := range []result.Verdict{result.Invalid, result.Suspect} {
-		for i := range run.Trials {
-			t := &run.Trials[i]
-			if t.Verdict != verdict {
-				continue
-			}
-			if verdict == result.Suspect {
-				if suspect++; suspect > mostSuspect {
-					continue
-				}
-			}
-			listed++
-			mark, why := "", strings.Join(t.Reasons, "; ")
-			if more := len(t.Reasons) - 1; more > 0 && verdict == result.Suspect {
-				why = fmt.Sprintf("%s; and %d more", t.Reasons[0], more)
-			}
-			if loadLimited(t) {
-				mark = ", load limited"
-			}
-			where := strings.TrimSpace(fmt.Sprintf("%s %s %s", t.Experiment, t.Model, t.Factors))
-			fmt.Fprintf(b, "- %s%s: %s, round %d: %s\n", t.Verdict, mark, mdText(where), t.Round, mdText(why))
-		}
-	}
-	if more := all.suspect + all.invalid - listed; more > 0 {
-		fmt.Fprintf(b, "- and %d more suspect ones: see report.html and trials.jsonl\n", more)
 	}
 }

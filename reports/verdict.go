@@ -22,6 +22,8 @@ type finding struct {
 	Head  string
 	Body  string
 	Rows  []evidence
+	// Elsewhere is set where summary.md tells it in words of its own.
+	Elsewhere bool
 }
 
 // evidence is one model's line under a finding.
@@ -332,7 +334,7 @@ func unavailable(vs []*view) []finding {
 	var out []finding
 	for _, g := range order {
 		slices.Sort(what[g])
-		out = append(out, finding{Kind: "note", Where: g.experiments, Head: "Unavailable: " + list(what[g]) + " (source " + g.source + ")", Body: g.why})
+		out = append(out, finding{Kind: "note", Elsewhere: true, Where: g.experiments, Head: "Unavailable: " + list(what[g]) + " (source " + g.source + ")", Body: g.why})
 	}
 	return out
 }

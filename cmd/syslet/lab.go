@@ -208,9 +208,6 @@ func finish(dir string, interrupted error) error {
 	if err := reports.Write(run, dir); err != nil {
 		return err
 	}
-	if err := reportThresholds(run, dir); err != nil {
-		return err
-	}
 	summary, err := os.ReadFile(filepath.Join(dir, "summary.md"))
 	if err != nil {
 		return err

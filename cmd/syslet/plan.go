@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +10,6 @@ import (
 
 	"github.com/syslet/syslet/lab"
 	"github.com/syslet/syslet/lab/plan"
-	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/lab/yardstick"
 )
@@ -93,30 +89,6 @@ func printPlan(p *lab.Prepared, es []plan.Experiment) {
 		}
 	}
 	fmt.Printf("%d trials, about %v%s\n", len(trials), p.Estimate.Round(time.Second), atMost(p, es))
-}
-
-// reportThresholds adds to a run's summary which thresholds of its plan were not met.
-func reportThresholds(run *result.Run, dir string) error {
-	if run.Environment == nil || !slices.ContainsFunc(run.Environment.Plan, func(p result.Planned) bool { return len(p.Thresholds) > 0 }) {
-		return nil
-	}
-	unmet, err := plan.FindUnmet(run.Environment.Plan, run.Trials)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "summary.md"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	text := "\n## Thresholds\n\n"
-	for _, u := range unmet {
-		text += "- " + u.String() + "\n"
-	}
-	if len(unmet) == 0 {
-		text += "All thresholds of the plan were met.\n"
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }
 
 // atMost says how long it takes if nothing becomes steady.

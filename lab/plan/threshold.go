@@ -1,52 +1,16 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/syslet/syslet/lab/result"
-	"github.com/syslet/syslet/lab/stats"
 )
 
 // Threshold is a bound on a metric, e.g. "latency_p99 <= 2ms".
-type Threshold struct {
-	Metric string
-	// Op is <=, <, >= or >.
-	Op string
-	// Bound is in Unit, the metric's.
-	Bound float64
-	Unit  string
-}
-
-// String is as it may be written in a plan.
-func (t Threshold) String() string {
-	bound := showNumber(t.Bound)
-	switch t.Unit {
-	case "us":
-		bound = time.Duration(t.Bound * 1e3).String()
-	case "B", "bytes":
-		bound += " B"
-	case "%", "1/s":
-		bound += strings.TrimPrefix(t.Unit, "1")
-	}
-	return t.Metric + " " + t.Op + " " + bound
-}
-
-// Check reports whether a value, in the metric's unit, keeps the bound.
-func (t Threshold) Check(value float64) bool {
-	switch t.Op {
-	case "<":
-		return value < t.Bound
-	case ">":
-		return value > t.Bound
-	case ">=":
-		return value >= t.Bound
-	}
-	return value <= t.Bound
-}
+type Threshold = result.Threshold
 
 const thresholdForm = "want METRIC <= BOUND, as latency_p99 <= 2ms; <, >= and > do, too"
 
@@ -105,88 +69,10 @@ func inUnit(text, unit string) (float64, error) {
 	return parseNumber(text)
 }
 
-// Unmet is a threshold that a model did not keep.
-type Unmet struct {
-	Experiment, Model string
-	Factors           result.Factors
-	Threshold         Threshold
-	// Median is over the Rounds whose trials count and have the metric; with none
-	// it means nothing, and the threshold is unmet because nobody knows.
-	Median float64
-	Rounds int
-}
-
-// String is a line for a reader.
-func (u Unmet) String() string {
-	where := strings.TrimSpace(fmt.Sprintf("%s %s %s", u.Experiment, u.Model, u.Factors))
-	if u.Rounds == 0 {
-		return fmt.Sprintf("threshold %s: %s: not measured in any round", u.Threshold, where)
-	}
-	was := u.Threshold
-	was.Bound = u.Median
-	_, figure, _ := strings.Cut(was.String(), was.Op+" ")
-	return fmt.Sprintf("threshold %s not met: %s: median of %d rounds is %s", u.Threshold, where, u.Rounds, figure)
-}
-
 // Thresholds are the texts of some, as result.Planned keeps them.
 func Thresholds(ts []Threshold) (texts []string) {
 	for _, t := range ts {
 		texts = append(texts, t.String())
 	}
 	return texts
-}
-
-// FindUnmet lists the thresholds of a run's plan that were not met, by experiment,
-// model and level: of the medians over the rounds of trials that count. The error is
-// of a threshold that this version cannot read.
-func FindUnmet(planned []result.Planned, trials []result.Trial) ([]Unmet, error) {
-	var out []Unmet
-	for i := range planned {
-		e := &planned[i]
-		var thresholds []Threshold
-		for _, text := range e.Thresholds {
-			t, err := ParseThreshold(text)
-			if err != nil {
-				return nil, fmt.Errorf("plan: threshold of %s: %w", e.Experiment, err)
-			}
-			thresholds = append(thresholds, t)
-		}
-		type where struct{ model, factors string }
-		cells := map[where][]*result.Trial{}
-		var order []where
-		for k := range trials {
-			t := &trials[k]
-			if w := (where{t.Model, t.Factors.String()}); t.Experiment == e.Experiment {
-				if cells[w] == nil {
-					order = append(order, w)
-				}
-				cells[w] = append(cells[w], t)
-			}
-		}
-		// Trials come in an order of chance.
-		slices.SortFunc(order, func(a, b where) int {
-			return cmp.Or(cmp.Compare(slices.Index(e.Models, a.model), slices.Index(e.Models, b.model)), cmp.Compare(a.factors, b.factors))
-		})
-		for _, w := range order {
-			for _, t := range thresholds {
-				if u, met := t.of(cells[w]); !met {
-					out = append(out, u)
-				}
-			}
-		}
-	}
-	return out, nil
-}
-
-// of checks the trials of one cell and model.
-func (t Threshold) of(trials []*result.Trial) (u Unmet, met bool) {
-	var values []float64
-	for _, one := range trials {
-		if v, ok := one.Value(t.Metric); ok && one.Counted() {
-			values = append(values, v)
-		}
-	}
-	s := stats.Summarize(values)
-	u = Unmet{Experiment: trials[0].Experiment, Model: trials[0].Model, Factors: trials[0].Factors, Threshold: t, Median: s.Median, Rounds: s.N}
-	return u, s.N > 0 && t.Check(s.Median)
 }
