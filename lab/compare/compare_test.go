@@ -46,7 +46,9 @@ func compared(t *testing.T, base, now *result.Run, o Options) *Report {
 }
 
 // TestNoDifference is A/A by simulation: of many pairs of runs from one
-// distribution, quiet and noisy ones, at most one in twenty gives a regression.
+// distribution, quiet and noisy ones, one in twenty at most may give a finding. Of 200
+// that is 10 in the mean; 30 or more come with a chance of 9e-8 (binomial), and
+// without Holm's correction more than 100.
 func TestNoDifference(t *testing.T) {
 	for _, noise := range []float64{0.02, 0.3} {
 		const seeds = 200
@@ -68,8 +70,7 @@ func TestNoDifference(t *testing.T) {
 			})
 		}
 		t.Logf("noise %v: of %d pairs of runs %d with a regression, %d with a finding; of %d tests %d below 0.05", noise, seeds, regressions, findings, 20*seeds, uncorrected)
-		require.LessOrEqual(t, regressions, seeds/20, "noise %v", noise)
-		require.LessOrEqual(t, findings, seeds*9/100, "noise %v: the level is 5 in 100, with three standard errors", noise)
+		require.Less(t, findings, 30, "noise %v", noise)
 		// Without correction there would be findings: the test can fail.
 		require.Greater(t, uncorrected, seeds/2, "noise %v", noise)
 	}
