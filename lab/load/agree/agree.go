@@ -4,7 +4,6 @@
 package agree
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,14 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/syslet/syslet/lab/load"
+	"github.com/syslet/syslet/lab/sensor"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/lab/yardstick"
 )
@@ -45,6 +43,8 @@ type Result struct {
 	Server, Client string
 	// Ours and Theirs are answers/s, a value a round.
 	Ours, Theirs []float64
+	// Busy is the share of a CPU that the server's one loop used in each window of ours.
+	Busy []float64
 	// Ratio is the median of ours by that of theirs.
 	Ratio float64
 	// Unavailable says why there is no figure: the tool is missing.
@@ -56,11 +56,19 @@ func (r *Result) Agrees() bool {
 	return r.Unavailable == "" && r.Ratio >= 1-MostApart && r.Ratio <= 1+MostApart
 }
 
+// leastBusy is the share of its CPU that a server uses that is the limit.
+const leastBusy = 0.95
+
+// ServerWasLimit reports whether the server was busy throughout our windows: where it
+// was not, the client or the machine was the limit, and the rates say little of the load.
+func (r *Result) ServerWasLimit() bool { return len(r.Busy) > 0 && median(r.Busy) >= leastBusy }
+
 func (r *Result) String() string {
 	if r.Unavailable != "" {
 		return fmt.Sprintf("%s: %s unavailable: %s", r.Server, r.Client, r.Unavailable)
 	}
-	return fmt.Sprintf("%s: our load %.0f/s, %s %.0f/s (medians of %d): %+.1f %%", r.Server, median(r.Ours), r.Client, median(r.Theirs), len(r.Ours), 100*(r.Ratio-1))
+	return fmt.Sprintf("%s: our load %.0f/s, %s %.0f/s (medians of %d): %+.1f %%; the server used %.1f %% of its CPU", r.Server, median(r.Ours), r.Client, median(r.Theirs), len(r.Ours),
+		100*(r.Ratio-1), 100*median(r.Busy))
 }
 
 // Run compares with every client that this system has.
@@ -112,22 +120,22 @@ var errMissing = errors.New("missing")
 
 func (c *Config) compare(ctx context.Context, p pair) (Result, error) {
 	r := Result{Server: p.workload, Client: p.client}
-	target, stop, err := c.serve(ctx, p)
+	server, err := Serve(ctx, c.Binary, c.ServerCPUs, append([]string{"--model", "nonblock", "--workload", p.workload}, p.serve...)...)
 	if err != nil {
 		return r, err
 	}
-	defer stop()
+	defer server.Stop()
 	for i := range 2 * c.Rounds {
 		// ABBA: what drifts meets both alike.
 		if ours := i%4 == 0 || i%4 == 3; ours {
-			v, err := c.ours(ctx, p.workload, target)
+			v, busy, err := c.ours(ctx, p.workload, server)
 			if err != nil {
 				return r, err
 			}
-			r.Ours = append(r.Ours, v)
+			r.Ours, r.Busy = append(r.Ours, v), append(r.Busy, busy)
 			continue
 		}
-		v, err := p.ask(ctx, target)
+		v, err := p.ask(ctx, server.Target)
 		if errors.Is(err, errMissing) || errors.Is(err, yardstick.ErrRefused) {
 			r.Unavailable = err.Error()
 			return r, nil
@@ -141,59 +149,26 @@ func (c *Config) compare(ctx context.Context, p pair) (Result, error) {
 	return r, nil
 }
 
-// serve starts the server and returns where it listens and what ends it.
-func (c *Config) serve(ctx context.Context, p pair) (target string, stop func(), err error) {
-	argv := append([]string{"serve", "--json", "--model", "nonblock", "--workload", p.workload, "--listen", "127.0.0.1:0"}, p.serve...)
-	if len(c.ServerCPUs) > 0 {
-		argv = append(argv, "--cpus", trial.CPUList(c.ServerCPUs))
-	}
-	cmd := exec.CommandContext(ctx, c.Binary, argv...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := start(cmd, c.ServerCPUs); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	}
-	var ready trial.Ready
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &ready)
-	}
-	if err != nil {
-		stop()
-		return "", nil, fmt.Errorf("the server did not start: %w", err)
-	}
-	return ready.Listen, stop, nil
-}
-
-func (c *Config) ours(ctx context.Context, workload, target string) (float64, error) {
-	argv := []string{"load", "--json", "--workload", workload, "--target", target, "--closed", "--outstanding", "1",
-		"--conns", strconv.Itoa(c.Conns), "--warmup", (c.For / 5).String(), "--duration", c.For.String()}
-	if len(c.LoadCPUs) > 0 {
-		argv = append(argv, "--cpus", trial.CPUList(c.LoadCPUs))
-	}
-	out, err := output(exec.CommandContext(ctx, c.Binary, argv...), c.LoadCPUs)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(out) {
-		var l trial.LoadLine
-		if err := json.Unmarshal([]byte(line), &l); err != nil {
-			return 0, fmt.Errorf("our load printed %q: %w", line, err)
+// ours runs our load once. busy is the server's share of a CPU in the window.
+func (c *Config) ours(ctx context.Context, workload string, server *Server) (rate, busy float64, err error) {
+	var fromUs float64
+	var from time.Time
+	var failed error
+	report, err := Load(ctx, c.Binary, c.LoadCPUs, func(p load.Phase) {
+		us, _, err := sensor.ProcessCPU(server.PID)
+		failed = errors.Join(failed, err)
+		switch p.Name {
+		case load.PhaseMeasure:
+			fromUs, from = us, time.Now()
+		case load.PhaseDrain:
+			busy = (us - fromUs) / (time.Since(from).Seconds() * 1e6)
 		}
-		if l.Report != nil {
-			if n := l.Report.Counts.Errors(); n > 0 {
-				return 0, fmt.Errorf("our load met %d errors: %s", n, l.Report.LastFailure)
-			}
-			return l.Report.Throughput, nil
-		}
+	}, "--workload", workload, "--target", server.Target, "--closed", "--outstanding", "1",
+		"--conns", strconv.Itoa(c.Conns), "--warmup", (c.For / 5).String(), "--duration", c.For.String())
+	if err = errors.Join(err, failed); err != nil {
+		return 0, 0, err
 	}
-	return 0, errors.New("our load ended without a report")
+	return report.Throughput, busy, nil
 }
 
 // wrk takes whole seconds.
@@ -236,40 +211,6 @@ func (c *Config) cClient(ctx context.Context, target string) (float64, error) {
 		return 0, fmt.Errorf("the C client printed %q", out)
 	}
 	return said.Answers / said.Seconds, nil
-}
-
-// start starts a process on these CPUs: a child takes them over from the thread that
-// forks, which ends after that.
-func start(cmd *exec.Cmd, cpus []int) error {
-	if len(cpus) == 0 {
-		return cmd.Start()
-	}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the pinning ends with the thread
-		var set unix.CPUSet
-		for _, c := range cpus {
-			set.Set(c)
-		}
-		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			done <- fmt.Errorf("bind to CPUs %v: %w", cpus, err)
-			return
-		}
-		done <- cmd.Start()
-	}()
-	return <-done
-}
-
-func output(cmd *exec.Cmd, cpus []int) (string, error) {
-	var out, said strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := start(cmd, cpus); err != nil {
-		return "", err
-	}
-	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, said.String())
-	}
-	return out.String(), nil
 }
 
 func median(values []float64) float64 {

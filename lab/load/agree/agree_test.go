@@ -34,6 +34,8 @@ func TestRun(t *testing.T) {
 		}
 		require.Len(t, r.Ours, 2)
 		require.Len(t, r.Theirs, 2)
+		require.Len(t, r.Busy, 2)
+		require.Positive(t, r.Busy[0], "%s", &r)
 		require.Positive(t, r.Ratio, "%s", &r)
 	}
 	_, err = os.Stat(dir)
@@ -45,6 +47,12 @@ func TestAgrees(t *testing.T) {
 		require.Equal(t, want, (&Result{Ratio: ratio}).Agrees(), ratio)
 	}
 	require.False(t, (&Result{Ratio: 1, Unavailable: "no wrk"}).Agrees())
+}
+
+func TestServerWasLimit(t *testing.T) {
+	require.True(t, (&Result{Busy: []float64{0.99, 0.2, 0.96}}).ServerWasLimit())
+	require.False(t, (&Result{Busy: []float64{0.9, 0.2, 1}}).ServerWasLimit())
+	require.False(t, (&Result{}).ServerWasLimit())
 }
 
 const wrkOut = `Running 1s test @ http://127.0.0.1:1/
