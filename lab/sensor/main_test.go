@@ -9,7 +9,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		busyChild()
+		if err := BusyWork(os.Args[1], os.Stdin, os.Stdout); err != nil {
+			println(err.Error())
+			os.Exit(1)
+		}
 		return
 	}
 	before := openFiles()
