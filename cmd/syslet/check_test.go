@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/syslet/syslet/lab/check"
 	"github.com/syslet/syslet/lab/doctor"
 	"github.com/syslet/syslet/lab/result"
 )
@@ -86,4 +89,48 @@ func TestDoctor(t *testing.T) {
 		require.Contains(t, string(text), "other load")
 	}
 	require.NotContains(t, string(text), "Noise floor")
+}
+
+// TestCheckParts runs those checks that need neither much time nor a quiet machine,
+// through the command, and reads what it leaves.
+func TestCheckParts(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "check")
+	text, err := command(patience(t), "lab", "check", "stall", "pacing", "--quick", "--seed", "3", "--out", out).CombinedOutput()
+	require.Contains(t, []int{0, exitInvalid}, exitCode(err), string(text))
+	require.Regexp(t, `(?m)^closed loop, .*: \d+ answers, p50 `, string(text))
+	require.Regexp(t, `(?m)^run  3: `, string(text))
+	require.Regexp(t, `(?m)^pacing    (NOT )?held: p99 of how late`, string(text))
+	kept, err := os.ReadFile(filepath.Join(out, "stall", "check.txt"))
+	require.NoError(t, err)
+	require.Regexp(t, `stall: held: stopped for 2\d\d\.\d ms`, string(kept), "a slow machine makes a stall only longer")
+
+	text, err = command(patience(t), "lab", "check", "sensors", "--out", out).CombinedOutput()
+	require.Contains(t, []int{0, exitInvalid}, exitCode(err), string(text))
+	require.Regexp(t, `(?m)^CPU time +CPU clock \d+ us, /proc/PID/stat \d+ us: `, string(text))
+}
+
+// TestCheckOptions: a flag that a check does not heed is refused.
+func TestCheckOptions(t *testing.T) {
+	for _, args := range [][]string{{"sensors", "--seed", "1"}, {"aa", "--tries", "3"}, {"ab", "stall", "--rounds", "2"}, {"probe", "--models", "nonblock"}} {
+		text, err := command(patience(t), append([]string{"lab", "check"}, args...)...).CombinedOutput()
+		require.Equal(t, exitUsage, exitCode(err), string(text))
+		require.Contains(t, string(text), "does not heed it")
+	}
+	all, err := check.Select([]string{"all"})
+	require.NoError(t, err)
+	require.NoError(t, unheeded(all, []check.Option{check.OptionSeed, check.OptionTries}, true))
+	require.Error(t, unheeded(all, []check.Option{"nonsense"}, true))
+}
+
+// TestConclude: an error goes before a check that does not hold, and neither is a pass.
+func TestConclude(t *testing.T) {
+	held, part := outcome{name: "a", verdict: check.Verdict{Held: true}}, outcome{name: "b", verdict: check.Verdict{Held: true, NotChecked: []string{"x"}}}
+	require.NoError(t, conclude([]outcome{held, held}))
+	err := conclude([]outcome{held, part})
+	var coded exitErr
+	require.ErrorAs(t, err, &coded)
+	require.Equal(t, exitInvalid, coded.code)
+	err = conclude([]outcome{part, {name: "c", err: errors.New("no server")}})
+	require.ErrorContains(t, err, "c: no server")
+	require.False(t, errors.As(err, &coded))
 }

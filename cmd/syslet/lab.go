@@ -23,7 +23,7 @@ func newLab() *cobra.Command {
 	c := &cobra.Command{Use: "lab", Short: "Run experiments, and read what they gave"}
 	c.Args = noArgs
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	c.AddCommand(newLabRun(), newLabResume(), newLabList(), newLabShow(), newLabSim(), newLabClaims(), newLabCompare(), newLabCheck())
+	c.AddCommand(newLabRun(), newLabResume(), newLabList(), newLabShow(), newLabSim(), newLabClaims(), newLabCompare(), newLabCheck(), newBusyWork())
 	return c
 }
 

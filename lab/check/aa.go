@@ -23,6 +23,7 @@ const claimsMost = 4
 var aa = Check{
 	Name:  "aa",
 	Shows: "40 comparisons of a model with itself: at most 4 claim a difference, and none after correction",
+	Uses:  []Option{OptionSeed, OptionModels, OptionRounds},
 	Takes: func(quick bool) time.Duration { return aaTakes(aaExperiments(nil, 0, quick)) },
 	Run:   runAA,
 }
@@ -126,8 +127,8 @@ func judgeAA(family []Claim) Verdict {
 			pairs++
 		}
 	}
-	return Verdict{before <= most && after == 0,
-		fmt.Sprintf("%d of %d comparisons of a model with itself claim a difference before correction (at most %d), %d after it (none); "+
+	return Verdict{Held: before <= most && after == 0,
+		Why: fmt.Sprintf("%d of %d comparisons of a model with itself claim a difference before correction (at most %d), %d after it (none); "+
 			"tested by pairs of rounds, %d do before correction",
 			before, len(family), most, after, pairs)}
 }

@@ -22,6 +22,7 @@ import (
 var ab = Check{
 	Name:  "ab",
 	Shows: "a server slowed by 10 % CPU per request, and one with 1 ms added to 1 % of requests, are each found in 9 of 10 tries",
+	Uses:  []Option{OptionSeed, OptionModels, OptionTries, OptionRounds},
 	Takes: func(quick bool) time.Duration {
 		var d time.Duration
 		for _, h := range handicaps {

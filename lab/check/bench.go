@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/syslet/syslet/lab"
-	"github.com/syslet/syslet/lab/load"
 	"github.com/syslet/syslet/lab/plan"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
@@ -31,9 +30,7 @@ type bench struct {
 // load. Close it.
 func newBench(binary, work string) *bench {
 	b := &bench{binary: binary, work: work, on: func(lab.Event) {}}
-	if cpus := load.AllowedCPUs(); len(cpus) > 0 {
-		b.server, b.load = cpus[:1], cpus[len(cpus)-1:]
-	}
+	b.server, b.load = labCPUs()
 	return b
 }
 

@@ -1,14 +1,17 @@
 // Package check puts the lab itself to the test: that it claims no difference where
-// there is none (aa), and finds one that was built in (ab).
+// there is none (aa), and finds one that was built in (ab); that its load agrees with
+// other clients (load), hides no stall (stall) and keeps its moments (pacing); that its
+// sensors agree with other tools (sensors, probe) and its simulator with itself (sim).
 //
 // A check is a value in a table: its name, what it shows, and a function that runs
-// it. What is measured is kept as a run's folder, like any other.
+// it. The trials of aa and ab are kept as a run's folder, like any other.
 package check
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +23,8 @@ type Check struct {
 	Name string
 	// Shows is what it shows when it holds, in a sentence.
 	Shows string
+	// Uses are the options that it heeds beside Quick: any other is to be refused.
+	Uses []Option
 	// Takes is about how long it takes on two CPUs, quick or not.
 	Takes func(quick bool) time.Duration
 	// Run prints to Options.Print what it measures and returns what came of it. An
@@ -27,10 +32,24 @@ type Check struct {
 	Run func(ctx context.Context, o Options) (Verdict, error)
 }
 
+// Option is the name of one of Options that not every check heeds: that of its flag.
+type Option string
+
+// The options that not every check heeds.
+const (
+	OptionSeed   Option = "seed"
+	OptionModels Option = "models"
+	OptionTries  Option = "tries"
+	OptionRounds Option = "rounds"
+)
+
 // Options are for all checks.
 type Options struct {
 	// Binary is the syslet executable.
 	Binary string
+	// Worker is the command of a program that does sensor.BusyWork of the kind that is
+	// appended to it.
+	Worker []string
 	// Out is the folder of the run; it must not hold a run.
 	Out  string
 	Seed uint64
@@ -38,7 +57,7 @@ type Options struct {
 	Quick bool
 	// Models, if not empty, are those that are used.
 	Models []string
-	// Tries (ab) and Rounds, if not 0, replace the check's own numbers.
+	// Tries and Rounds, if not 0, replace the check's own numbers.
 	Tries, Rounds int
 	// Print takes the lines as they come.
 	Print io.Writer
@@ -55,10 +74,40 @@ type Verdict struct {
 	Held bool
 	// Why is the sum in a sentence or two, with the figures that decide.
 	Why string
+	// NotChecked are parts that could not be checked here, and why. With any, Held is only
+	// of what was checked.
+	NotChecked []string
+}
+
+// Passed reports whether all of the check was checked, and held.
+func (v *Verdict) Passed() bool { return v.Held && len(v.NotChecked) == 0 }
+
+// Word is the verdict in a word or two.
+func (v *Verdict) Word() string {
+	switch {
+	case !v.Held:
+		return "NOT held"
+	case len(v.NotChecked) > 0:
+		return "NOT CHECKED in part"
+	}
+	return "held"
+}
+
+func (v *Verdict) String() string {
+	s := v.Word()
+	if v.Why != "" {
+		s += ": " + v.Why
+	}
+	for _, part := range v.NotChecked {
+		s += "; not checked: " + part
+	}
+	return s
 }
 
 // All lists the checks.
-func All() []Check { return []Check{aa, ab} }
+func All() []Check {
+	return []Check{aa, ab, loadCheck, stall, pacing, probe, sensors, simulator}
+}
 
 // Select gives the checks of those names in that order, all for none or "all".
 func Select(names []string) ([]Check, error) {
@@ -83,6 +132,9 @@ func Names() (names []string) {
 	}
 	return names
 }
+
+// Heeds reports whether the check heeds an option.
+func (c *Check) Heeds(o Option) bool { return slices.Contains(c.Uses, o) }
 
 func find(name string) *Check {
 	for _, c := range All() {

@@ -137,7 +137,7 @@ func TestPlans(t *testing.T) {
 
 func TestSelect(t *testing.T) {
 	_, err := Select([]string{"nonsense"})
-	require.ErrorContains(t, err, "there are aa, ab, and all")
+	require.ErrorContains(t, err, "there are aa, ab, load, stall, pacing, probe, sensors, sim, and all")
 	chosen, err := Select([]string{"all"})
 	require.NoError(t, err)
 	require.Len(t, chosen, len(All()))
