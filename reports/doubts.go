@@ -35,7 +35,7 @@ func doubtful(run *result.Run) []finding {
 			are = "is"
 		}
 		out = append(out, finding{Kind: "warn", Elsewhere: true, Head: fmt.Sprintf("%d of %d trials %s %s", n, len(run.Trials), are, verdict),
-			Body: effect + " " + d.String() + "."})
+			Body: effect, Kinds: d.lines(len(allModels(run)))})
 	}
 	return out
 }
@@ -74,15 +74,20 @@ func (d doubts) kinds() []string {
 	})
 }
 
-// String lists the kinds, each with one trial's words. The rule that it broke and the
-// advice that comes with it stand beside each trial.
-func (d doubts) String() string {
-	var parts []string
+// lines are the kinds, each with one trial's words, and with the models unless it is
+// all of them. The rule that it broke and the advice that comes with it stand beside
+// each trial.
+func (d doubts) lines(models int) []string {
+	var out []string
 	for _, k := range d.kinds() {
 		example, _, _ := strings.Cut(d[k].example, " (rule ")
-		parts = append(parts, fmt.Sprintf("%d of them (%s): %s", d[k].trials, strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", "), example))
+		who := ""
+		if len(d[k].models) < models {
+			who = " (" + strings.Join(slices.Sorted(maps.Keys(d[k].models)), ", ") + ")"
+		}
+		out = append(out, fmt.Sprintf("%d%s: %s", d[k].trials, who, example))
 	}
-	return strings.Join(parts, "; ")
+	return out
 }
 
 // markdown is a line for each of the most frequent kinds, with the words of one trial.
@@ -95,6 +100,43 @@ func (d doubts) markdown(b *strings.Builder, verdict result.Verdict) {
 	if more := len(kinds) - mostKinds; more > 0 {
 		fmt.Fprintf(b, "- %s for %d more reasons: see report.html\n", verdict, more)
 	}
+}
+
+// brokenRules are the names of the rules that reasons are of, with how many of the
+// trials; of a reason without a rule its beginning.
+func brokenRules(trials []*result.Trial) []string {
+	count := map[string]int{}
+	for _, t := range trials {
+		seen := map[string]bool{}
+		for _, r := range t.Reasons {
+			name := digits.ReplaceAllString(shortReason(r), "#")
+			if m := ruleName.FindStringSubmatch(r); m != nil {
+				name = m[1]
+			}
+			if !seen[name] {
+				seen[name] = true
+				count[name]++
+			}
+		}
+	}
+	var out []string
+	for _, name := range slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b)) }) {
+		if count[name] > 1 {
+			name = fmt.Sprintf("%s (%d)", name, count[name])
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+var ruleName = regexp.MustCompile(`\(rule "([^"]+)"`)
+
+// shortReason is a reason's first words, for a cell of a table.
+func shortReason(r string) string {
+	if text := []rune(r); len(text) > 48 {
+		return strings.TrimSpace(string(text[:48])) + "…"
+	}
+	return r
 }
 
 // byKind are reasons with one for all that differ in their figures only, sorted.

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/syslet/syslet/lab/result"
@@ -34,6 +35,7 @@ type page struct {
 	Style    template.CSS
 	Subtitle string
 	Verdict  verdict
+	Gaps     []finding // of Verdict.Limits, what could not be measured
 	Targets  []targetRow
 	Tallied  string // the targets' verdicts
 	// Thresholds are the plan's, Kept how many were met.
@@ -66,12 +68,13 @@ type viewPage struct {
 	Label    string
 	Interval string
 	Sections []sectionPage
-	Table    table
-	Takeover table
-	Calls    table
-	// MoreCalls are left out of Calls.
-	MoreCalls int
-	Blocks    *blockTable
+	// Brief are the metrics that decide, Table all that have a value; Without is the
+	// number of those that have none.
+	Brief, Table table
+	Without      int
+	Takeover     table
+	Calls        []callRow
+	Blocks       *blockTable
 	// Servers are the tables of a view with servers that are not ours.
 	Servers []serverTable
 	Trials  trialTable
@@ -115,16 +118,12 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 	for _, m := range ordered(allModels(run)) {
 		p.Models = append(p.Models, lk[m])
 	}
+	p.Verdict.Limits = slices.DeleteFunc(slices.Clone(found.Limits), func(f finding) bool { return f.Gap })
+	p.Gaps = slices.DeleteFunc(slices.Clone(found.Limits), func(f finding) bool { return !f.Gap })
 	var figures []*figure
 	for i, v := range vs {
 		vp := viewPage{view: v, ID: fmt.Sprintf("view-%d", i+1), Label: v.label(), Interval: v.levelsOfConfidence()}
-		vp.Table = v.table("Medians with intervals", lk, v.keysThat(func(k key) bool { return !isTakeover(k) && !isCall(k) }))
-		vp.Takeover = v.table("Takeovers", lk, v.keysThat(isTakeover))
-		calls, more := v.calls()
-		vp.Calls, vp.MoreCalls = v.table("System calls", lk, calls), more
-		vp.Blocks = v.blocks(lk)
-		vp.Servers = v.serverTables(lk)
-		vp.Trials = v.trialTable(lk)
+		vp.tables(lk)
 		for _, s := range v.sections(lk) {
 			sp := sectionPage{Title: s.Title, Absent: s.Absent}
 			for _, f := range s.Figures {
@@ -152,6 +151,18 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 			fmt.Sprintf("%d CPUs", env.CPUCount), "Linux " + orUnknown(env.Kernel), orUnknown(env.GoVersion)}, " · ")
 	}
 	return p, figures
+}
+
+func (vp *viewPage) tables(lk map[string]look) {
+	v := vp.view
+	vp.Brief = v.table("The metrics that decide", lk, v.decidingKeys())
+	vp.Table = v.table("Medians with intervals", lk, v.keysThat(func(k key) bool { return v.hasValue(k) && !isTakeover(k) }))
+	vp.Without = len(v.keysThat(func(k key) bool { return !v.hasValue(k) }))
+	vp.Takeover = v.table("Takeovers", lk, v.keysThat(func(k key) bool { return v.hasValue(k) && isTakeover(k) })).only()
+	vp.Calls = v.callRows(lk)
+	vp.Blocks = v.blocks(lk)
+	vp.Servers = v.serverTables(lk)
+	vp.Trials = v.trialTable(lk)
 }
 
 // allModels are those with trials and those that were planned or refused.

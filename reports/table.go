@@ -1,9 +1,7 @@
 package reports
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -60,6 +58,9 @@ func (v *view) table(caption string, lk map[string]look, keys []key) table {
 		g := tableGroup{Label: upperFirst(k.Label()), Source: k.Source, Unit: unit}
 		for _, l := range v.Levels {
 			row := v.row(k, l)
+			if row.Missing == notMeasured && v.hasValue(k) {
+				continue // at other levels it was
+			}
 			g.Rows = append(g.Rows, row)
 			if !v.hasValue(k) {
 				// One row says it for every level.
@@ -95,7 +96,7 @@ func (v *view) row(k key, l level) tableRow {
 		case len(c.Missing) > 0:
 			cell.Missing = "unavailable: " + c.why()
 		default:
-			cell.Missing = "not measured"
+			cell.Missing = notMeasured
 		}
 		row.Cells = append(row.Cells, cell)
 	}
@@ -105,33 +106,35 @@ func (v *view) row(k key, l level) tableRow {
 	return row
 }
 
+// notMeasured is a cell for which no trial even says why it has no value.
+const notMeasured = "not measured"
+
+// only leaves the columns of models with a value in it.
+func (t table) only() table {
+	for i := len(t.Models) - 1; i >= 0; i-- {
+		valued := slices.ContainsFunc(t.Groups, func(g tableGroup) bool {
+			return slices.ContainsFunc(g.Rows, func(r tableRow) bool { return r.Cells[i].Median != "" })
+		})
+		if valued {
+			continue
+		}
+		t.Models = slices.Delete(t.Models, i, i+1)
+		for g := range t.Groups {
+			for r := range t.Groups[g].Rows {
+				cells := &t.Groups[g].Rows[r].Cells
+				*cells = slices.Delete(*cells, i, i+1)
+			}
+		}
+	}
+	return t
+}
+
 // isTakeover and isCall tell the keys of tables of their own from the rest.
 func isTakeover(k key) bool { return strings.HasPrefix(k.Name, "takeover") }
 
 func isCall(k key) bool {
 	_, ok := result.SyscallOf(k.Name)
 	return ok
-}
-
-// mostCalls is the number of system calls in the table of them; summary.csv has all.
-const mostCalls = 12
-
-// calls are the keys of system calls by number, the most frequent first, and how many
-// more there are. Frequency is the largest median of any model at any level.
-func (v *view) calls() (keys []key, more int) {
-	most := map[key]float64{}
-	for id, c := range v.cells {
-		if isCall(id.key) && len(c.Points) > 0 {
-			most[id.key] = max(most[id.key], c.Summary.Median)
-		}
-	}
-	keys = slices.SortedFunc(maps.Keys(most), func(a, b key) int {
-		return cmp.Or(cmp.Compare(most[b], most[a]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Source, b.Source))
-	})
-	if len(keys) > mostCalls {
-		return keys[:mostCalls], len(keys) - mostCalls
-	}
-	return keys, 0
 }
 
 // levelsOfConfidence says which confidence the view's intervals reached.

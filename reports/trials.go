@@ -22,6 +22,8 @@ func loadLimited(t *result.Trial) bool {
 // cellTrials counts the trials of a model at a level.
 type cellTrials struct {
 	valid, suspect, invalid, limited int
+	// doubted are the trials that are not valid.
+	doubted []*result.Trial
 	// reasons are those of the invalid ones, each once.
 	reasons []string
 }
@@ -42,6 +44,9 @@ func (v *view) trialsOf(model, levelText string) *cellTrials {
 		default:
 			c.invalid++
 			c.reasons = append(c.reasons, t.Reasons...)
+		}
+		if t.Verdict != result.Valid {
+			c.doubted = append(c.doubted, t)
 		}
 		if loadLimited(t) {
 			c.limited++
@@ -89,9 +94,15 @@ type countTable struct {
 	Rows          []countRow
 }
 
+// countCell is a cell's counts and the rules that its trials broke.
+type countCell struct {
+	Badges []badge
+	Rules  []string
+}
+
 type countRow struct {
 	Level string
-	Cells [][]badge
+	Cells []countCell
 }
 
 func countTables(vs []*view, lk map[string]look) []countTable {
@@ -104,7 +115,8 @@ func countTables(vs []*view, lk map[string]look) []countTable {
 		for _, l := range v.Levels {
 			row := countRow{Level: orElse(l.Text, "trials")}
 			for _, m := range v.Models {
-				row.Cells = append(row.Cells, v.trialsOf(m, l.Text).badges())
+				c := v.trialsOf(m, l.Text)
+				row.Cells = append(row.Cells, countCell{c.badges(), brokenRules(c.doubted)})
 			}
 			t.Rows = append(t.Rows, row)
 		}

@@ -52,10 +52,13 @@ func TestMostFrequentCalls(t *testing.T) {
 			r.Trials[i].Metrics[result.SyscallPerOp(fmt.Sprintf("call%d", n))] = result.Of(float64(n), "1", result.SourceBPF)
 		}
 	}
-	keys, more := views(r)[0].calls()
-	require.Len(t, keys, mostCalls)
-	require.Equal(t, 3, more)
-	require.Equal(t, "syscall:call14_per_op", keys[0].Name)
+	v := views(r)[0]
+	rows := v.callRows(looks(v.Models))
+	require.Len(t, rows, 2)
+	require.Len(t, rows[0].Calls, mostCalls)
+	require.Equal(t, callCount{"call14", "14"}, rows[0].Calls[0])
+	require.Equal(t, "and 7 others: 21", rows[0].More())
+	require.Equal(t, "105", rows[0].Total)
 }
 
 // TestSensorsNeverShareAFigure: lines displaced, misses counted and misses simulated

@@ -22,8 +22,11 @@ type finding struct {
 	Head  string
 	Body  string
 	Rows  []evidence
-	// Elsewhere is set where summary.md tells it in words of its own.
-	Elsewhere bool
+	// Kinds are the kinds of reasons of trials in doubt.
+	Kinds []string
+	// Gap is set where it is of what could not be measured, Elsewhere where summary.md
+	// tells it in words of its own.
+	Gap, Elsewhere bool
 }
 
 // evidence is one model's line under a finding.
@@ -334,7 +337,7 @@ func unavailable(vs []*view) []finding {
 	var out []finding
 	for _, g := range order {
 		slices.Sort(what[g])
-		out = append(out, finding{Kind: "note", Elsewhere: true, Where: g.experiments, Head: "Unavailable: " + list(what[g]) + " (source " + g.source + ")", Body: g.why})
+		out = append(out, finding{Kind: "note", Gap: true, Elsewhere: true, Where: g.experiments, Head: "Unavailable: " + list(what[g]) + " (source " + g.source + ")", Body: g.why})
 	}
 	return out
 }
