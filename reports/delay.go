@@ -41,11 +41,12 @@ func (v *view) delayFindings() []finding {
 			continue
 		}
 		f.Head = v.delayHead(to, sides)
+		f.Body = "Each model is held against the bound by its own interval, not corrected for their number."
 		switch {
 		case reached == 0:
-			f.Kind, f.Body = "hint", "One round each: nothing says how much of the difference is chance."
+			f.Kind, f.Body = "hint", f.Body+" One round each: nothing says how much of the difference is chance."
 		case reached < stats.Confidence:
-			f.Kind, f.Body = "hint", fmt.Sprintf("A hint only: the rounds reach %s at most, not %s.", stats.Percent(reached), stats.Percent(stats.Confidence))
+			f.Kind, f.Body = "hint", f.Body+" "+fmt.Sprintf("A hint only: the rounds reach %s at most, not %s.", stats.Percent(reached), stats.Percent(stats.Confidence))
 		}
 		out = append(out, f)
 	}

@@ -317,7 +317,7 @@ func (r targetRow) Class() string {
 }
 
 func markdownTargets(b *strings.Builder, rows []targetRow) {
-	fmt.Fprintf(b, "%s. A ratio is the median of the rounds' ratios, with its interval; a target is decided if the whole interval lies on one side of its bound.\n\n", upperFirst(targetTally(rows)))
+	fmt.Fprintf(b, "%s. A ratio is the median of the rounds' ratios, with its interval; a target is decided if the whole interval lies on one side of its bound. Each is decided by itself, not corrected for their number.\n\n", upperFirst(targetTally(rows)))
 	b.WriteString("| where | what | server | held against | ratio | wanted | verdict |\n|---|---|---|---|--:|---|---|\n")
 	for _, r := range rows {
 		verdict := "**" + r.Verdict + "**"

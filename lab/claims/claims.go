@@ -74,8 +74,16 @@ func (c Claim) Judge(r *result.Run) (v Verdict, why string) {
 	if c.judge == nil {
 		return NotTested, "no experiment is built for it yet"
 	}
-	return c.judge(r)
+	if v, why = c.judge(r); v != NotTested {
+		why += "; " + alone
+	}
+	return v, why
 }
+
+// alone is said of each verdict: a rule is a bound that stood before the data, and each
+// is held against its own interval. Corrected for a family it would depend on which other
+// experiments a run has.
+const alone = "decided by its own intervals, not corrected for the number of claims"
 
 // Bounds of the rules: what "next to nothing", "down the drain" and "close" mean.
 const (

@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,7 @@ func verdictOf(t *testing.T, id string, r *result.Run) Verdict {
 		if c.ID == id {
 			v, why := c.Judge(r)
 			require.NotEmpty(t, why)
+			require.Equal(t, v != NotTested, strings.Contains(why, "not corrected"), "a reader must know: %s", why)
 			return v
 		}
 	}
