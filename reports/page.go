@@ -156,9 +156,9 @@ func newPage(run *result.Run, vs []*view, found verdict, dir string) (*page, []*
 func (vp *viewPage) tables(lk map[string]look) {
 	v := vp.view
 	vp.Brief = v.table("The metrics that decide", lk, v.decidingKeys())
-	vp.Table = v.table("Medians with intervals", lk, v.keysThat(func(k key) bool { return v.hasValue(k) && !isTakeover(k) }))
+	vp.Table = v.table("Medians with intervals", lk, v.keysThat(func(k key) bool { return v.hasValue(k) }))
 	vp.Without = len(v.keysThat(func(k key) bool { return !v.hasValue(k) }))
-	vp.Takeover = v.table("Takeovers", lk, v.keysThat(func(k key) bool { return v.hasValue(k) && isTakeover(k) })).only()
+	vp.Takeover = v.table("Takeovers", lk, v.keysThat(func(k key) bool { return isTakeover(k) && v.happened(k) })).only()
 	vp.Calls = v.callRows(lk)
 	vp.Blocks = v.blocks(lk)
 	vp.Servers = v.serverTables(lk)

@@ -129,6 +129,16 @@ func (t table) only() table {
 	return t
 }
 
+// happened reports whether a key has a value that is not 0.
+func (v *view) happened(k key) bool {
+	for id, c := range v.cells {
+		if id.key == k && slices.ContainsFunc(c.Points, func(p point) bool { return p.Value != 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
 // isTakeover and isCall tell the keys of tables of their own from the rest.
 func isTakeover(k key) bool { return strings.HasPrefix(k.Name, "takeover") }
 
