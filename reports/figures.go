@@ -123,7 +123,7 @@ func (v *view) sections(lk map[string]look) []section {
 			for _, k := range v.joinedKeysOf(name) {
 				switch {
 				case !v.hasValue(k):
-					s.absent(why, upperFirst(k.Label())+" (source "+k.Source+")", v.whyMissing(k))
+					s.absent(why, upperFirst(k.Label())+" (source "+k.sensor()+")", v.whyMissing(k))
 				case v.Factor == "":
 					s.Figures = append(s.Figures, v.dotFigure(k, lk, width))
 				default:

@@ -217,7 +217,9 @@ func (c tableCell) text() string {
 
 // mdText keeps text from becoming Markdown or breaking a table.
 func mdText(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`, "`", "'").Replace(s)
+	s = strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;", "*", `\*`, "`", "'").Replace(s)
+	// These open no tag.
+	return strings.NewReplacer("&lt;= ", "<= ", "&lt; ", "< ").Replace(s)
 }
 
 func orUnknown(s string) string {

@@ -125,16 +125,21 @@ func (r thresholdRow) text() string {
 	return text
 }
 
+// mostUnmet thresholds are told in summary.md one by one.
+const mostUnmet = 12
+
 // markdownThresholds lists those that are unmet: the page has all.
 func markdownThresholds(b *strings.Builder, rows []thresholdRow) {
 	if len(rows) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\n## Thresholds\n\n%s. By the median of each model's rounds; an interval is of one cell and not corrected for their number.\n\n", upperFirst(thresholdTally(rows)))
-	for _, r := range rows {
-		if r.Verdict != thresholdMet {
-			fmt.Fprintf(b, "- %s\n", mdText(r.text()))
-		}
+	unmet := slices.DeleteFunc(slices.Clone(rows), func(r thresholdRow) bool { return r.Verdict == thresholdMet })
+	for _, r := range unmet[:min(mostUnmet, len(unmet))] {
+		fmt.Fprintf(b, "- %s\n", mdText(r.text()))
+	}
+	if more := len(unmet) - mostUnmet; more > 0 {
+		fmt.Fprintf(b, "- and %d more unmet: see report.html\n", more)
 	}
 }
 
