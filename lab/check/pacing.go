@@ -37,7 +37,8 @@ func runPacing(ctx context.Context, o Options) (Verdict, error) {
 			return Verdict{}, err
 		}
 		p := &r.Self.Pacing
-		o.printf("run %2d: %d arrivals, late by p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f us; the load's loop busy %.0f %%\n", i+1, p.Count, p.P50Us, p.P99Us, p.P999Us, p.MaxUs, 100*r.Self.Busy)
+		o.printf("run %2d: %d arrivals, late by p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f us; did not run when idle: %d times, %.1f ms in all; preempted %d times\n",
+			i+1, p.Count, p.P50Us, p.P99Us, p.P999Us, p.MaxUs, r.Self.Stalls, r.Self.StallsTotal/1e3, r.Self.SwitchesInvoluntary)
 		p99s = append(p99s, p.P99Us)
 	}
 	return judgePacing(p99s), nil
