@@ -78,7 +78,17 @@ func (s *series) intended(due, now int64) {
 
 func (s *series) answered(latencyNs int64) { s.slice(s.at).sketch.put(latencyNs) }
 
-// sum adds up one slice of all threads.
+// answeredIn adds up the sketches of one slice that all threads have ended: they do not
+// change any more, which intended and areaNs do (series.intended), so that one thread may
+// read those of the others in mid-run.
+func answeredIn(of []*series, at int64) (total sketch) {
+	for _, s := range of {
+		total.add(&s.slice(at).sketch)
+	}
+	return total
+}
+
+// sum adds up one slice of all threads, after the run.
 func sum(of []*series, at int64) (total slice) {
 	for _, s := range of {
 		sl := s.slice(at)

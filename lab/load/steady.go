@@ -46,10 +46,10 @@ func (c *Config) warmSlice() time.Duration {
 func steady(of []*series, end int64) bool {
 	medians, answers := make([]float64, 0, judgedMost), make([]float64, 0, judgedMost)
 	for at := max(0, end-judgedMost); at < end; at++ {
-		sl := sum(of, at)
-		answers = append(answers, float64(sl.sketch.n))
-		if sl.sketch.n > 0 {
-			medians = append(medians, float64(sl.sketch.quantileNs(0.5)))
+		sketch := answeredIn(of, at)
+		answers = append(answers, float64(sketch.n))
+		if sketch.n > 0 {
+			medians = append(medians, float64(sketch.quantileNs(0.5)))
 		}
 	}
 	if !stats.Steady(medians) || !stats.Steady(answers) {
