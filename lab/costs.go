@@ -10,6 +10,7 @@ import (
 	"github.com/syslet/syslet/lab/admin"
 	"github.com/syslet/syslet/lab/result"
 	"github.com/syslet/syslet/lab/sensor"
+	"github.com/syslet/syslet/lab/sim"
 	"github.com/syslet/syslet/lab/trial"
 	"github.com/syslet/syslet/lab/yardstick"
 )
@@ -24,7 +25,7 @@ const calibrationTakes = 4 * time.Second
 func (s *sitting) measureTools(ctx context.Context, work string) error {
 	e := &s.p.env
 	if e.Sensors == nil {
-		e.Sensors = append(sensor.Costs(s.p.forServer), admin.GoRuntimeInfo())
+		e.Sensors = append(sensor.Costs(s.p.forServer), admin.GoRuntimeInfo(), sim.Info(ctx), sensor.ProbeInfo(ctx))
 	}
 	known := map[string]float64{}
 	for _, c := range e.LoadCapacity {

@@ -126,18 +126,19 @@ func labSim(ctx context.Context, f *simFlags) error {
 		}
 		cfg := f.cfg
 		cfg.Model = model
-		if !f.json {
-			cfg.OnRepeat = func(i int, _ sim.Counts) { fmt.Fprintf(os.Stderr, "%s: repeat %d\n", model, i+1) }
+		cfg.OnRepeat = func(i int, c sim.Counts) {
+			fmt.Fprintf(os.Stderr, "%s: repeat %d: per request %.2f instructions, %.4f I1, %.4f D1, %.4f LL misses\n",
+				model, i+1, c.Instructions, c.I1Misses, c.D1Misses, c.LLMisses)
 		}
 		r, err := sim.Run(ctx, cfg)
-		if err != nil {
+		if r == nil {
 			return err
 		}
 		if f.json {
 			out := json.NewEncoder(os.Stdout)
-			return errors.Join(out.Encode(r), out.Encode(r.Printed()))
+			return errors.Join(err, out.Encode(r), out.Encode(r.Printed()))
 		}
-		if err := r.WriteText(os.Stdout, f.functions); err != nil {
+		if err := errors.Join(err, r.WriteText(os.Stdout, f.functions)); err != nil {
 			return err
 		}
 		fmt.Println()

@@ -93,6 +93,7 @@ var catalogue = []Info{
 	{L1DisplacedPerOp, "L1 cache lines displaced per request", "1", Lower},
 	{L2DisplacedPerOp, "L2 cache lines displaced per request", "1", Lower},
 	{L3DisplacedPerOp, "L3 cache lines displaced per request", "1", Lower},
+	{SimInstructionsPerOp, "simulated instructions per request", "1", Lower},
 	{SimI1MissesPerOp, "simulated I1 misses per request", "1", Lower},
 	{SimD1MissesPerOp, "simulated D1 misses per request", "1", Lower},
 	{SimLLMissesPerOp, "simulated LL misses per request", "1", Lower},

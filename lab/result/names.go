@@ -141,10 +141,11 @@ const (
 	L2DisplacedPerOp = "l2_displaced_per_op"
 	L3DisplacedPerOp = "l3_displaced_per_op"
 
-	// Misses of a simulated cache on a recorded trace: user space, one shard.
-	SimI1MissesPerOp = "sim_i1_misses_per_op"
-	SimD1MissesPerOp = "sim_d1_misses_per_op"
-	SimLLMissesPerOp = "sim_ll_misses_per_op"
+	// Instructions, and misses of a simulated cache, on a recorded trace: user space, one shard.
+	SimInstructionsPerOp = "sim_instructions_per_op"
+	SimI1MissesPerOp     = "sim_i1_misses_per_op"
+	SimD1MissesPerOp     = "sim_d1_misses_per_op"
+	SimLLMissesPerOp     = "sim_ll_misses_per_op"
 
 	// Both kinds of switches together, by perf's software event, and those alone in
 	// which the thread could have gone on, by perf's switch records.

@@ -8,19 +8,27 @@
 // when the program ends, and the start of a Go program costs more than thousands of
 // requests and is never the same twice. What is done about what does not repeat:
 //
-//	start-up         the counts are of a window of requests, between a "zero" and a "dump"
+//	start-up         the counts are of windows of requests, each from one "dump" to the next,
+//	                 which are done when a request has woken the loop: forced upon waiting
+//	                 threads, they wake all of them
+//	the rest         of each count the median of a start's windows, and of the starts' medians:
+//	                 what the clock has others do now and then is in few of the windows
 //	order            one request at a time: the next is sent when the answer to the last is
 //	                 here and no thread of the server is runnable (replay.go)
 //	what is sent     a recorded trace (trace.go, record.go)
 //	the clock        Go's monitor thread (sysmon) takes the processor from threads that wait
 //	                 by the clock, some 6 % of the instructions of an echo; it is stopped
-//	                 during the window (freeze.go) and its own counts are left out
+//	                 all the while (freeze.go) and its own counts are left out
 //	addresses        no address space randomization, an environment of fixed size; but
 //	                 where the allocator puts things still depends on how the start went, and
 //	                 with it which lines share a set of the cache: the same program has 0.005
 //	                 to 20 D1 misses per echo. So caches are fully associative by default, of
 //	                 the machine's sizes; MachineCaches has the machine's ways
 //	the collector    GOGC=off
+//
+// So a count repeats if all starts are within 0.5 %, or, of misses, within Resolution, a
+// hundredth of a miss per request: below that 0.5 % of a small figure would be less than
+// one miss in a window. A Result in which one does not says so in its Notes.
 //
 // The sizes are passed explicitly and are in the Result: valgrind misreads those of many
 // newer processors.

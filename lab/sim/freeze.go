@@ -20,8 +20,8 @@ const freezeTries = 200
 // hold a lock of Go's scheduler or the simulator's. It reports whether it did; a thread
 // that never sleeps in freezeTries looks is held up by the loop itself, and idle.
 func (f *freezer) freeze() (bool, error) {
-	if f.tid == 0 {
-		return false, nil
+	if f.tid == 0 || f.frozen {
+		return f.frozen, nil
 	}
 	for range freezeTries {
 		if err := unix.PtraceSeize(f.tid); err != nil {

@@ -33,17 +33,19 @@ type Result struct {
 	Seed     uint64 `json:"seed"`
 	// Trace is the hash of the trace's file.
 	Trace string `json:"trace"`
-	// Repeats are counts per request, one for each start of the server.
-	Repeats []Counts `json:"repeats"`
+	// Repeats are counts per request, one for each start of the server: of each count
+	// the median over the start's windows, which are in Windows.
+	Repeats []Counts   `json:"repeats"`
+	Windows [][]Counts `json:"windows"`
 	// Median is of each count over the repeats.
 	Median Counts `json:"median"`
 	// Spread is max/min - 1 over the repeats; absent where the least is 0.
 	Spread Spread `json:"spread"`
 	// Functions are those with most instructions or misses, per request, of the last
-	// repeat.
+	// repeat's last window.
 	Functions []Function `json:"functions"`
-	// Monitor is what Go's monitor thread did, per request of the last repeat: it is in
-	// no other figure.
+	// Monitor is what Go's monitor thread did, per request of that window: it is in no
+	// other figure.
 	Monitor Counts   `json:"monitor"`
 	Notes   []string `json:"notes,omitempty"`
 	// Unavailable says why there are no counts: the model does not run in the simulator.
@@ -65,12 +67,34 @@ type Function struct {
 	Counts
 }
 
-// add takes a window of that many requests.
-func (r *Result) add(w *window, requests float64) {
+// add takes the windows of one start.
+func (r *Result) add(ws []*window) {
+	counts := make([]Counts, len(ws))
+	free, stalls := 0, 0
+	for i, w := range ws {
+		counts[i] = w.perRequest()
+		stalls += w.stalls
+		if !w.frozen {
+			free++
+		}
+	}
+	r.Windows = append(r.Windows, counts)
+	r.Repeats = append(r.Repeats, medianOf(counts))
+	r.functions(ws[len(ws)-1])
+	if free > 0 {
+		r.note("repeat %d: Go's monitor thread never slept by the clock and was not stopped in %d of %d windows: this architecture has no way to tell, or the loop itself holds it up", len(r.Repeats), free, len(ws))
+	}
+	if stalls > 0 {
+		r.note("repeat %d: an answer came only when Go's monitor thread was let go: %d times", len(r.Repeats), stalls)
+	}
+}
+
+// functions are of the last window.
+func (r *Result) functions(w *window) {
 	places := map[place]Counts{}
 	for _, p := range w.profiles {
 		if p.thread == w.monitor.thread {
-			r.Monitor = p.total.over(requests)
+			r.Monitor = p.total.over(w.requests)
 			continue
 		}
 		for at, c := range p.places {
@@ -79,14 +103,7 @@ func (r *Result) add(w *window, requests float64) {
 			places[at] = all
 		}
 	}
-	r.Repeats = append(r.Repeats, w.sum().over(requests))
-	r.Functions = topFunctions(places, requests)
-	if !w.frozen {
-		r.note("repeat %d: Go's monitor thread never slept by the clock and was not stopped: the loop itself holds it up, or this architecture has no way to tell", len(r.Repeats))
-	}
-	if w.stalls > 0 {
-		r.note("repeat %d: an answer came only when Go's monitor thread was let go: %d times", len(r.Repeats), w.stalls)
-	}
+	r.Functions = topFunctions(places, w.requests)
 }
 
 func (r *Result) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, a...)) }
@@ -125,27 +142,61 @@ func i1(c *Counts) float64           { return c.I1Misses }
 func d1(c *Counts) float64           { return c.D1Misses }
 func ll(c *Counts) float64           { return c.LLMisses }
 
-// over returns the median of one count over the repeats, and the spread.
-func (r *Result) over(of func(*Counts) float64) (median float64, spread *float64) {
-	var all []float64
-	for i := range r.Repeats {
-		all = append(all, of(&r.Repeats[i]))
+// sorted are one count of all.
+func sorted(all []Counts, of func(*Counts) float64) []float64 {
+	var values []float64
+	for i := range all {
+		values = append(values, of(&all[i]))
 	}
-	slices.Sort(all)
-	n := len(all)
-	median = (all[(n-1)/2] + all[n/2]) / 2
-	if all[0] > 0 {
-		s := all[n-1]/all[0] - 1
-		spread = &s
+	slices.Sort(values)
+	return values
+}
+
+// medianOf is of each count by itself.
+func medianOf(all []Counts) Counts {
+	of := func(count func(*Counts) float64) float64 {
+		v := sorted(all, count)
+		return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 	}
-	return median, spread
+	return Counts{of(instructions), of(i1), of(d1), of(ll)}
+}
+
+func spreadOf(all []Counts, of func(*Counts) float64) *float64 {
+	v := sorted(all, of)
+	if v[0] <= 0 {
+		return nil
+	}
+	s := v[len(v)-1]/v[0] - 1
+	return &s
+}
+
+// Resolution is that of misses per request: one in a hundred requests. What the server
+// itself does repeats better; what the clock has others do now and then does not.
+const Resolution = 0.01
+
+// repeatsWithin is the bound of max/min - 1.
+const repeatsWithin = 0.005
+
+// repeats reports whether a count does: all repeats are within half a percent, or, of
+// misses, within the Resolution.
+func repeats(all []Counts, of func(*Counts) float64, resolution float64) bool {
+	v := sorted(all, of)
+	low, high := v[0], v[len(v)-1]
+	return high-low <= max(low*repeatsWithin, resolution)
 }
 
 func (r *Result) finish() {
-	r.Median.Instructions, r.Spread.Instructions = r.over(instructions)
-	r.Median.I1Misses, r.Spread.I1Misses = r.over(i1)
-	r.Median.D1Misses, r.Spread.D1Misses = r.over(d1)
-	r.Median.LLMisses, r.Spread.LLMisses = r.over(ll)
+	r.Median = medianOf(r.Repeats)
+	r.Spread = Spread{spreadOf(r.Repeats, instructions), spreadOf(r.Repeats, i1), spreadOf(r.Repeats, d1), spreadOf(r.Repeats, ll)}
+	for _, c := range []struct {
+		name       string
+		of         func(*Counts) float64
+		resolution float64
+	}{{"instructions", instructions, 0}, {"I1 misses", i1, Resolution}, {"D1 misses", d1, Resolution}, {"LL misses", ll, Resolution}} {
+		if v := sorted(r.Repeats, c.of); !repeats(r.Repeats, c.of, c.resolution) {
+			r.note("%s do not repeat: %.4f to %.4f per request, further apart than %g %% and than %g", c.name, v[0], v[len(v)-1], 100*repeatsWithin, c.resolution)
+		}
+	}
 	if r.Model == "threadlet" {
 		r.note("threadlet ran with --detector explicit --overrun -1s: its detectors work by the clock and by the kernel's switches")
 	}
@@ -172,7 +223,7 @@ func (r *Result) Metrics() map[string]result.Metric {
 // and switches of the simulator are none of the server's.
 func (r *Result) Printed() trial.Printed {
 	p := trial.Printed{Metrics: r.Metrics()}
-	p.Metrics[result.Operations] = result.Of(float64(r.Requests*len(r.Repeats)), "1", result.SourceSim)
+	p.Metrics[result.Operations] = result.Of(float64(r.Requests*windows*len(r.Repeats)), "1", result.SourceSim)
 	for name, unit := range map[string]string{result.CPUPerOp: "us", result.SwitchesVoluntaryPerOp: "1", result.SwitchesInvoluntaryPerOp: "1"} {
 		p.Metrics[name] = result.Missing("the server ran in a simulator", unit, result.SourceSim)
 	}
@@ -181,7 +232,7 @@ func (r *Result) Printed() trial.Printed {
 
 // WriteText writes a table for people: a line per repeat, and where the misses are.
 func (r *Result) WriteText(w io.Writer, functions int) error {
-	fmt.Fprintf(w, "%s, %s: %d requests after %d on %d connections, %s, I1 %s D1 %s LL %s (%s)\n", r.Model, r.Workload, r.Requests, r.Warmup,
+	fmt.Fprintf(w, "%s, %s: windows of %d requests after %d on %d connections, %s, I1 %s D1 %s LL %s (%s)\n", r.Model, r.Workload, r.Requests, r.Warmup,
 		r.Conns, r.Valgrind, r.Caches.I1, r.Caches.D1, r.Caches.LL, r.Caches.From)
 	if r.Unavailable != "" {
 		_, err := fmt.Fprintf(w, "unavailable: %s\n", r.Unavailable)

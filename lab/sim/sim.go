@@ -26,12 +26,12 @@ type Config struct {
 	Workload string
 	Server   workloads.ServerConfig
 	Clients  workloads.LoadConfig
-	// Trace is replayed; nil: one is recorded, of Conns connections (default 256).
+	// Trace is replayed; nil: one is recorded, of Conns connections (default 1000).
 	Trace *Trace
 	Conns int
 	Seed  uint64
-	// Requests are counted after Warmup; defaults 4000 and the larger of 6000 and five
-	// times Conns.
+	// Requests are counted in each window after Warmup; defaults 2000 and the larger of
+	// 5000 and five times Conns.
 	Requests, Warmup int
 	// Repeat is the number of starts of the server, each counted on its own; default 5.
 	Repeat int
@@ -47,15 +47,15 @@ type Config struct {
 
 const (
 	defaultConns    = 1000
-	defaultRequests = 4000
-	leastWarmup     = 6000
+	defaultRequests = 2000
+	leastWarmup     = 5000
 	warmupPerConn   = 5
 	defaultRepeat   = 5
 	// settleSteps run with the monitor stopped before the counting begins.
 	settleSteps = 100
-	// windows of a start are counted, and that with the fewest instructions is taken:
-	// what disturbs (a thread that the clock woke) only adds.
-	windows = 3
+	// windows of a start are counted, and of each count the median is taken: a thread
+	// that the clock woke is in one or two of them.
+	windows = 5
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -82,7 +82,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("sim: Config.Binary is empty: want the path of syslet")
 	case c.Conns < 1 || c.Conns > 10000:
 		return c, fmt.Errorf("sim: Config.Conns is %d: want 1 to 10000", c.Conns)
-	case c.Requests < 100 || c.Warmup < 1 || c.Requests+c.Warmup > mostSteps:
+	case c.Requests < 100 || c.Warmup < 1 || c.steps() > mostSteps:
 		return c, fmt.Errorf("sim: Config.Requests is %d and Warmup %d: want at least 100 and 1, in all at most %d", c.Requests, c.Warmup, mostSteps)
 	case c.Repeat < 1 || c.Repeat > 1000:
 		return c, fmt.Errorf("sim: Config.Repeat is %d: want 1 to 1000", c.Repeat)
@@ -92,7 +92,8 @@ func (c Config) withDefaults() (Config, error) {
 
 // Run counts what the server does per request. An error is the machine's or the
 // caller's fault; ErrNoValgrind says that there is no simulator. A model that does not
-// run in the simulator is a Result with the reason in Unavailable.
+// run in the simulator is a Result with the reason in Unavailable. When ctx ends after
+// the first repeat, the Result of those that were finished comes with ctx's error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	version, err := Version(ctx)
 	if err != nil {
@@ -116,15 +117,20 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &Result{Model: cfg.Model, Workload: cfg.Workload, Valgrind: version, Caches: cfg.Caches, Conns: cfg.Conns,
 		Requests: cfg.Requests, Warmup: cfg.Warmup, Seed: cfg.Seed, Trace: fmt.Sprintf("sha256:%x", hash.Sum(nil))}
 	for i := range cfg.Repeat {
-		w, err := repeat(ctx, &cfg, dir)
-		if ctx.Err() != nil {
+		ws, err := repeat(ctx, &cfg, dir)
+		if ctx.Err() != nil && len(r.Repeats) == 0 {
 			return nil, ctx.Err()
+		}
+		if ctx.Err() != nil {
+			r.note("ended after %d of %d repeats: %v", len(r.Repeats), cfg.Repeat, ctx.Err())
+			r.finish()
+			return r, ctx.Err()
 		}
 		if err != nil {
 			r.Unavailable = err.Error()
 			return r, nil
 		}
-		r.add(w, float64(cfg.Requests))
+		r.add(ws)
 		if cfg.OnRepeat != nil {
 			cfg.OnRepeat(i, r.Repeats[i])
 		}
@@ -157,7 +163,14 @@ func (c *Config) record(ctx context.Context, dir string) (*Trace, error) {
 	if c.Trace != nil {
 		return c.Trace, nil
 	}
-	return Record(ctx, c.Workload, c.Server, c.Clients, c.Conns, c.Warmup+settleSteps+c.Requests, c.Seed)
+	return Record(ctx, c.Workload, c.Server, c.Clients, c.Conns, c.steps(), c.Seed)
+}
+
+// steps are whole turns of all connections: where the trace begins anew, a connection
+// must not come sooner after its last request than elsewhere.
+func (c *Config) steps() int {
+	n := c.Warmup + settleSteps + c.Requests
+	return (n + c.Conns - 1) / c.Conns * c.Conns
 }
 
 // fileTime is the time of change of makeFiles's files: it is in the answers.
@@ -198,40 +211,41 @@ func (c *Config) argv() []string {
 	return append(argv, c.ServerArgs...)
 }
 
-// window is what was counted in one start of the server.
+// window is what was counted over some requests.
 type window struct {
 	profiles []*profile
+	requests float64
 	monitor  monitor
 	frozen   bool
 	stalls   int
 }
 
-// sum is of all threads but Go's monitor.
-func (w *window) sum() (c Counts) {
+// perRequest is of all threads but Go's monitor.
+func (w *window) perRequest() (c Counts) {
 	for _, p := range w.profiles {
 		if p.thread != w.monitor.thread {
 			c.add(p.total)
 		}
 	}
-	return c
+	return c.over(w.requests)
 }
 
-// repeat starts the server and counts one window, on a thread of its own: the guest's
+// repeat starts the server and counts its windows, on a thread of its own: the guest's
 // life and the tracing hang on it.
-func repeat(ctx context.Context, cfg *Config, dir string) (w *window, err error) {
+func repeat(ctx context.Context, cfg *Config, dir string) (ws []*window, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		w, err = count(ctx, cfg, dir)
+		ws, err = count(ctx, cfg, dir)
 	}()
 	<-done
-	return w, err
+	return ws, err
 }
 
-// count takes the least disturbed of several windows in one start of the server.
-func count(ctx context.Context, cfg *Config, dir string) (w *window, err error) {
-	g, err := startGuest(ctx, cfg.argv(), cfg.Caches, dir)
+// count counts the windows of one start of the server.
+func count(ctx context.Context, cfg *Config, dir string) (ws []*window, err error) {
+	g, err := startGuest(ctx, cfg.argv(), guestProcs(cfg.Model), cfg.Caches, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -256,55 +270,61 @@ func count(ctx context.Context, cfg *Config, dir string) (w *window, err error) 
 	if err := p.play(cfg.Warmup); err != nil {
 		return nil, err
 	}
-	for range windows {
-		again, err := openThreads(g.pid())
-		if err != nil {
-			return nil, err
-		}
-		watched.close()
-		watched = again
-		one, err := g.window(ctx, p, cfg)
-		if err != nil {
-			return nil, err
-		}
-		if w == nil || one.sum().Instructions < w.sum().Instructions {
-			w = one
-		}
-	}
-	return w, nil
-}
-
-// window counts cfg.Requests steps.
-func (g *guest) window(ctx context.Context, p *player, cfg *Config) (w *window, err error) {
-	w = &window{}
-	if w.monitor, err = g.findMonitor(ctx); err != nil {
+	again, err := openThreads(g.pid())
+	if err != nil {
 		return nil, err
 	}
-	f := freezer{tid: w.monitor.tid}
+	watched.close()
+	watched = again
+	return g.windows(ctx, p, cfg)
+}
+
+// windows counts them one after the other, with Go's monitor stopped all the while.
+func (g *guest) windows(ctx context.Context, p *player, cfg *Config) (ws []*window, err error) {
+	m, err := g.findMonitor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := freezer{tid: m.tid}
 	defer f.thaw()
 	// With the monitor stopped an answer may need it: it is let go, and the window is not
 	// as it should be.
-	p.stalled = func() { w.stalls++; f.thaw() }
+	stalls := 0
+	letGo := func() { stalls++; f.thaw() }
+	one := func() error {
+		p.stalled = func() {} // the simulator writes its counts meanwhile
+		defer func() { p.stalled = letGo }()
+		return p.play(1)
+	}
+	p.stalled = letGo
 	if _, err = f.freeze(); err != nil {
 		return nil, err
 	}
 	if err := p.play(settleSteps); err != nil {
 		return nil, err
 	}
-	f.thaw() // vgdb stops every thread itself
-	if _, err := g.ask(ctx, "zero"); err != nil {
+	if _, err := g.askNudged(ctx, "zero", one); err != nil {
 		return nil, err
 	}
-	if w.frozen, err = f.freeze(); err != nil {
-		return nil, err
+	for range windows {
+		w := &window{monitor: m}
+		stalls = 0
+		if w.frozen, err = f.freeze(); err != nil {
+			return nil, err
+		}
+		if cfg.inWindow != nil {
+			cfg.inWindow()
+		}
+		if err := p.play(cfg.Requests); err != nil {
+			return nil, err
+		}
+		var nudges int
+		if w.profiles, nudges, err = g.dump(ctx, one); err != nil { // zeroes, too
+			return nil, err
+		}
+		// The last nudge's front is in this window, its rest in the next.
+		w.requests, w.stalls = float64(cfg.Requests+nudges), stalls
+		ws = append(ws, w)
 	}
-	if cfg.inWindow != nil {
-		cfg.inWindow()
-	}
-	if err := p.play(cfg.Requests); err != nil {
-		return nil, err
-	}
-	f.thaw()
-	w.profiles, err = g.dump(ctx)
-	return w, err
+	return ws, nil
 }

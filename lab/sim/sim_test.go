@@ -46,6 +46,8 @@ func TestRepeats(t *testing.T) {
 	require.Len(t, r.Repeats, 2)
 	require.Greater(t, r.Median.Instructions, 500.0, "an echo is more than that")
 	require.Less(t, *r.Spread.Instructions, 0.02)
+	require.Len(t, r.Windows, 2)
+	require.Len(t, r.Windows[0], windows)
 	require.NotEmpty(t, r.Functions)
 	found := false
 	for _, f := range r.Functions {
@@ -96,7 +98,7 @@ func TestRecord(t *testing.T) {
 	a := record(1)
 	require.Equal(t, a, record(1), "the same seed, the same trace")
 	require.NotEqual(t, a.Steps, record(2).Steps)
-	require.Len(t, a.Steps, 220)
+	require.Len(t, a.Steps, 222)
 	require.Greater(t, a.Steps[0].Answer, 512)
 	_, err := Record(t.Context(), workloads.Game, workloads.ServerConfig{}, workloads.LoadConfig{}, 1, 1, 1)
 	require.ErrorContains(t, err, "by the clock")

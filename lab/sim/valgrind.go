@@ -52,23 +52,30 @@ type guest struct {
 
 // environment is all that the guest gets: of the same size everywhere, for it lies
 // at the top of the stack.
-func environment(dir string) []string {
+func environment(dir string, procs int) []string {
 	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/", "GOGC=off", "GODEBUG=asyncpreemptoff=1",
-		"GOMAXPROCS=" + strconv.Itoa(guestProcs), "TMPDIR=" + dir}
+		"GOMAXPROCS=" + strconv.Itoa(procs), "TMPDIR=" + dir}
 }
 
-// guestProcs are more than the server needs: with Go's monitor stopped, nobody takes
-// one back from a thread that waits in a system call.
-const guestProcs = 4
+// guestProcs is GOMAXPROCS. More than a loop needs: with Go's monitor stopped, nobody
+// takes one back from a thread that waits in a system call. The goroutine model waits
+// in Go's poller, and one shard of it is one P: with more, which thread finds the next
+// goroutine is a matter of time.
+func guestProcs(model string) int {
+	if model == "goroutine" {
+		return 1
+	}
+	return 4
+}
 
 // startGuest runs argv in the simulator until it listens. On the thread that stays:
 // the guest dies with it.
-func startGuest(ctx context.Context, argv []string, caches Caches, dir string) (*guest, error) {
+func startGuest(ctx context.Context, argv []string, procs int, caches Caches, dir string) (*guest, error) {
 	g := &guest{dir: dir}
-	args := append([]string{"--tool=callgrind", "--cache-sim=yes", "--separate-threads=yes", "--quiet",
+	args := append([]string{"--tool=callgrind", "--cache-sim=yes", "--separate-threads=yes", "--quiet", "--fair-sched=no", "--vgdb-poll=1",
 		"--vgdb-prefix=" + filepath.Join(dir, "vgdb"), "--callgrind-out-file=" + g.out()}, caches.flags()...)
 	g.cmd = exec.Command("valgrind", append(args, argv...)...)
-	g.cmd.Dir, g.cmd.Env = dir, environment(dir)
+	g.cmd.Dir, g.cmd.Env = dir, environment(dir, procs)
 	errs, err := os.Create(filepath.Join(dir, "stderr"))
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
@@ -134,40 +141,79 @@ func (g *guest) end() error {
 	return nil
 }
 
-// ask has the simulator do a command of its monitor (manual of callgrind): zero, dump.
+func (g *guest) vgdb(ctx context.Context, args ...string) *exec.Cmd {
+	args = append([]string{"--vgdb-prefix=" + filepath.Join(g.dir, "vgdb"), "--pid=" + strconv.Itoa(g.pid())}, args...)
+	return exec.CommandContext(ctx, "vgdb", args...)
+}
+
+// ask has the simulator do a command of its monitor. It interrupts every thread's
+// system call for that, so it is not for a window.
 func (g *guest) ask(ctx context.Context, command ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, vgdbTimeout)
 	defer cancel()
-	args := append([]string{"--vgdb-prefix=" + filepath.Join(g.dir, "vgdb"), "--pid=" + strconv.Itoa(g.pid())}, command...)
-	out, err := exec.CommandContext(ctx, "vgdb", args...).CombinedOutput()
+	out, err := g.vgdb(ctx, command...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("sim: vgdb %s: %w: %.300s", strings.Join(command, " "), err, out)
 	}
 	return out, nil
 }
 
+// nudgeEvery is longer than vgdb takes to write down what it wants.
+const nudgeEvery = 100 * time.Millisecond
+
+// askNudged has the simulator do a command (zero, dump) when the next request wakes the
+// server's thread: no other is interrupted. It returns how many requests that took, by
+// nudge; the command is done in the last, behind the system call in which the thread
+// waited.
+func (g *guest) askNudged(ctx context.Context, command string, nudge func() error) (nudges int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, vgdbTimeout)
+	defer cancel()
+	cmd := g.vgdb(ctx, "--max-invoke-ms=0", command)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("sim: vgdb: %w", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for {
+		select {
+		case err = <-done:
+			if err != nil {
+				err = fmt.Errorf("sim: vgdb %s: %w: %.300s", command, err, out.Bytes())
+			}
+			return nudges, err
+		case <-time.After(nudgeEvery):
+		}
+		nudges++
+		if err := nudge(); err != nil {
+			cancel()
+			return nudges, errors.Join(err, <-done)
+		}
+	}
+}
+
 // dump writes the counts since the last zero or dump and reads them, thread by thread.
-func (g *guest) dump(ctx context.Context) ([]*profile, error) {
-	if _, err := g.ask(ctx, "dump"); err != nil {
-		return nil, err
+func (g *guest) dump(ctx context.Context, nudge func() error) (all []*profile, nudges int, err error) {
+	if nudges, err = g.askNudged(ctx, "dump", nudge); err != nil {
+		return nil, nudges, err
 	}
 	files, _ := filepath.Glob(g.out() + ".*") // PART-THREAD; the plain name is for the end
-	var all []*profile
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, fmt.Errorf("sim: %w", err)
+			return nil, nudges, fmt.Errorf("sim: %w", err)
 		}
 		p, err := readProfile(f)
 		if err = errors.Join(err, f.Close(), os.Remove(name)); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+			return nil, nudges, fmt.Errorf("%s: %w", filepath.Base(name), err)
 		}
 		all = append(all, p)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("sim: callgrind wrote no counts")
+		return nil, nudges, errors.New("sim: callgrind wrote no counts")
 	}
-	return all, nil
+	return all, nudges, nil
 }
 
 // monitor is Go's monitor thread: its number in the simulator and in the kernel.
@@ -175,13 +221,21 @@ type monitor struct{ thread, tid int }
 
 var threadLine = regexp.MustCompile(`^Thread (\d+): .*\(lwpid (\d+)\)`)
 
+// monitorLooks: where a thread is at work, its stack may not be told to the end.
+const monitorLooks = 5
+
 // findMonitor looks for it among the stacks of the threads.
-func (g *guest) findMonitor(ctx context.Context) (monitor, error) {
-	out, err := g.ask(ctx, "v.info", "scheduler")
-	if err != nil {
-		return monitor{}, err
+func (g *guest) findMonitor(ctx context.Context) (m monitor, err error) {
+	for range monitorLooks {
+		out, err := g.ask(ctx, "v.info", "scheduler")
+		if err != nil {
+			return monitor{}, err
+		}
+		if m = parseMonitor(string(out)); m.tid != 0 {
+			return m, nil
+		}
 	}
-	return parseMonitor(string(out)), nil
+	return m, nil
 }
 
 func parseMonitor(text string) monitor {

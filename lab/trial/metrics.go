@@ -66,8 +66,10 @@ func (r *run) rankings() {
 	r.out.Metrics[result.QueryMean] = result.Of(float64(ns)/float64(n)/1e3, "us", result.SourceServer)
 }
 
-// cacheMisses prefers the hardware's counter; the probe stands in for it.
+// cacheMisses prefers the hardware's counter; the probe stands in for it. What the probe
+// saw of each level stands beside both.
 func (r *run) cacheMisses() {
+	maps.Copy(r.out.Metrics, r.levels)
 	pmu, ok := r.out.Metrics[result.CacheMissesPerOp]
 	switch {
 	case ok && pmu.Available() || r.spec.ProbeFor == 0:

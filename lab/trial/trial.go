@@ -62,6 +62,7 @@ type run struct {
 	readings []sensor.Reading
 	count    tailCount
 	cache    result.Metric
+	levels   map[string]result.Metric // of the cache probe
 	evidence validity.Evidence
 }
 
@@ -197,7 +198,7 @@ func (r *run) runProbe(ctx context.Context) {
 		r.cache = result.Missing(err.Error(), "1", result.SourceProbe)
 		return
 	}
-	r.cache = res.Metric()
+	r.cache, r.levels = res.Metric(), res.Metrics()
 }
 
 func sleep(ctx context.Context, d time.Duration) {
