@@ -12,7 +12,7 @@ var builtIn embed.FS
 
 // builtInFiles are in the order of lists and reports. The name of a file stands for
 // all experiments in it, where it is not itself the name of one.
-var builtInFiles = []string{"game-mix", "blocking-curve", "bodies", "idle", "fileserver", "gc", "files", "peers"}
+var builtInFiles = []string{"game-mix", "blocking-curve", "bodies", "idle", "fileserver", "gc", "files", "peers", "cache-sim"}
 
 // builtInFile is the text of one.
 func builtInFile(name string) string {

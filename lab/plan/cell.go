@@ -100,6 +100,9 @@ func (c *cell) spec(model string, round int, seed uint64) trial.Spec {
 	if c.Rankings > 0 {
 		s.Rate, s.Mix = c.withRankings()
 	}
+	if c.Simulate > 0 {
+		s.Program = c.simulation(&s)
+	}
 	if c.FileWork != "" {
 		if s.DiskBytes == 0 {
 			s.DiskBytes = fileWorkBytes

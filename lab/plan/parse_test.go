@@ -89,6 +89,7 @@ overhead: 1s
 blocking_share: 7
 disk_bytes: 2MiB
 idle_conns: 11
+simulate: 2
 shards: 2
 ballast: 3MiB
 garbage: 5kB
@@ -108,6 +109,7 @@ serve_flags: [--standbys, "8"]
 	require.Equal(t, []any{1000, 2, 3, "disk", 0.07, true, int64(2 << 20), true, true}, []any{s.Conns, s.Outstanding, s.Speakers, s.LatencyOf,
 		s.DiskShare, s.NeedsDiskFile, s.DiskBytes, s.KillServer, s.NeedsGC})
 	require.Equal(t, []time.Duration{100e6, 1e9, 150e6, 250e6, 1e9}, []time.Duration{s.Warmup, s.Window, s.CountFor, s.Saturate, s.Overhead})
+	require.Contains(t, strings.Join(s.Program.Argv, " "), "lab sim --json --model nonblock --workload echo --conns 1000 --repeat 2")
 	thisFile := everySetting(t)
 	for _, name := range settingNames("echo") {
 		if name != "size" && name != "probe_for" && name != "rate" && name != "window" { // they do not go with blocking_share, and shards

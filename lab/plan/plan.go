@@ -71,6 +71,8 @@ type Experiment struct {
 	FileBytes int64
 	// FileWork is what syslet files does: see fileWorkFlags.
 	FileWork string
+	// Simulate has no load and no window: syslet lab sim counts, that many starts.
+	Simulate int
 	// LedgerQuery, if set, has the game keep a ledger in which a ranking uses so
 	// much CPU time. Rankings are asked for per second, beside Rate.
 	LedgerQuery time.Duration

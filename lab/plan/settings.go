@@ -95,6 +95,8 @@ var workSettings = []setting{
 		doc: "what is done to the file, and how many at a time", set: setFileWork},
 	size("file_bytes", 1, 1<<30, "bytes, 1 to 1 GiB, e.g. 64KiB", "length of the file that is asked for",
 		func(e *Experiment) *int64 { return &e.FileBytes }).only(workloads.Files),
+	whole("simulate", 1, 100, "starts of the server, e.g. 1", "count instructions and cache misses in a simulator (syslet lab sim) instead of a trial under load",
+		func(e *Experiment) *int { return &e.Simulate }).only(workloads.Echo, workloads.Files),
 	{name: "idle_conns", of: []string{workloads.Echo}, want: "connections, 0 to 1000000", doc: "connections beside those of the load on which nothing happens",
 		set: func(e *Experiment, v Value) (string, error) {
 			idle := &trial.Idle{}

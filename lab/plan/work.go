@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/syslet/syslet/lab/files"
 	"github.com/syslet/syslet/lab/trial"
@@ -92,6 +93,17 @@ func parseFileWork(text string) (kind, depth string, ok bool) {
 
 // fileWorkBytes is the file of file work if the plan does not say.
 const fileWorkBytes = 1 << 30
+
+// simulationTimeout bounds a start of a server in the simulator.
+const simulationTimeout = 2 * time.Minute
+
+// simulation is a run of syslet lab sim, on every CPU: its counts are no times. Every
+// round replays the same trace: a round is a repeat.
+func (c *cell) simulation(s *trial.Spec) *trial.Program {
+	return &trial.Program{EveryCPU: true, Timeout: time.Duration(c.Simulate) * simulationTimeout,
+		Argv: []string{"{syslet}", "lab", "sim", "--json", "--model", s.Under(), "--workload", c.Workload, "--conns", strconv.Itoa(c.Conns),
+			"--repeat", strconv.Itoa(c.Simulate)}}
+}
 
 // program is a run of syslet files.
 func (c *cell) program(s *trial.Spec) *trial.Program {
