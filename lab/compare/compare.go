@@ -14,7 +14,7 @@ import (
 // Metrics are those that are compared unless others are asked for. Each one more
 // makes the family larger, and so every single finding harder.
 var Metrics = []string{
-	result.LatencyP50, result.LatencyP99, result.Throughput, result.SaturationThroughput, result.SLORate,
+	result.LatencyP50, result.LatencyP99, result.SliceMaxP50, result.Throughput, result.SaturationThroughput, result.SLORate,
 	result.CPUPerOp, result.SyscallsPerOp, result.RSS,
 }
 
