@@ -24,7 +24,7 @@ type Noise struct {
 const defaultNoise = 0.05
 
 var tailNoise = map[string]float64{
-	result.LatencyP99: 0.10, result.SaturationP99: 0.10, result.BlockedP99: 0.10, result.UnblockedP99: 0.10, result.ServiceP99: 0.10, result.RankingP99: 0.10,
+	result.LatencyP99: 0.10, result.SliceMaxP50: 0.10, result.SaturationP99: 0.10, result.BlockedP99: 0.10, result.UnblockedP99: 0.10, result.ServiceP99: 0.10, result.RankingP99: 0.10,
 	result.LatencyP999: 0.20, result.SaturationP999: 0.20, result.BlockedP999: 0.20, result.UnblockedP999: 0.20, result.LatencyMax: 0.20,
 }
 

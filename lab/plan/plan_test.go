@@ -67,7 +67,7 @@ func TestPromises(t *testing.T) {
 		}
 		return d
 	}
-	require.LessOrEqual(t, total(false), 6*time.Minute)
+	require.LessOrEqual(t, total(false), 7*time.Minute)
 	require.LessOrEqual(t, total(true), time.Minute)
 	full := Default(false)
 	require.Equal(t, []string{GameMix, BlockingCurve}, []string{full[0].Name, full[1].Name})

@@ -71,7 +71,7 @@ type ProbeConfig struct {
 	// Every is the number of requests between filling and timing; default 8. A turn
 	// of the loop is not cut in two, so it may be more.
 	Every uint64
-	// Rest is the time between two samples; default 5 ms, negative for none.
+	// Rest is the time between two samples; default 3 ms, negative for none.
 	Rest time.Duration
 }
 
@@ -131,7 +131,7 @@ const (
 	defaultL1Bytes    = 32 << 10
 	defaultL2Bytes    = 1 << 20
 	defaultProbeEvery = 8
-	defaultProbeRest  = 5 * time.Millisecond
+	defaultProbeRest  = 3 * time.Millisecond
 	// A busy neighbour can spoil a calibration; it is made anew this often.
 	calibrationTries = 3
 )
