@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/syslet/syslet/lab/sim"
+	"github.com/syslet/syslet/models"
 )
 
-// Counts of a simulator repeat if all repeats lie within simShare of each other, or, where
-// there are next to none, within simMisses per request: one miss in 100 requests.
+// What the check simulates: fewer requests than lab sim by default, so that four models
+// take a few minutes.
 const (
-	simShare  = 0.005
-	simMisses = 0.01
+	simConns    = 200
+	simRequests = 1000
+	simWarmup   = 2000
 )
 
 var simulator = Check{
@@ -31,12 +32,13 @@ var simulator = Check{
 func runSim(ctx context.Context, o Options) (Verdict, error) {
 	names := o.Models
 	if len(names) == 0 {
-		names = []string{"nonblock"}
+		names = models.Names()
 	}
 	v := Verdict{Held: true}
 	var sums []string
 	for _, model := range names {
 		r, err := sim.Run(ctx, sim.Config{Binary: o.Binary, Model: model, Seed: o.Seed, Repeat: orOf(o.Rounds, o.Quick, 2, 5),
+			Conns: simConns, Requests: simRequests, Warmup: simWarmup,
 			OnRepeat: func(i int, c sim.Counts) {
 				o.printf("%s, repeat %d: %.2f instructions, misses: %.4f I1, %.4f D1, %.4f LL\n", model, i+1, c.Instructions, c.I1Misses, c.D1Misses, c.LLMisses)
 			}})
@@ -51,6 +53,10 @@ func runSim(ctx context.Context, o Options) (Verdict, error) {
 			continue
 		}
 		held, why := simRepeats(r.Repeats)
+		o.printf("%s: %s; %d windows and %d starts discarded as disturbed; holds: %t\n", model, why, r.Discarded.Windows(), r.Discarded.Starts, held)
+		for _, doubt := range r.Doubts {
+			o.printf("%s: in doubt: %s\n", model, doubt)
+		}
 		v.Held = v.Held && held
 		sums = append(sums, model+": "+why)
 	}
@@ -58,28 +64,16 @@ func runSim(ctx context.Context, o Options) (Verdict, error) {
 	return v, nil
 }
 
-// simRepeats judges the repeats of one model.
+// simRepeats judges the repeats of one model by the rule of package sim.
 func simRepeats(repeats []sim.Counts) (held bool, why string) {
 	held = len(repeats) > 1
 	var sums []string
-	for _, count := range []struct {
-		name string
-		of   func(sim.Counts) float64
-		// least is what always passes.
-		least float64
-	}{
-		{"instructions", func(c sim.Counts) float64 { return c.Instructions }, 0},
-		{"I1 misses", func(c sim.Counts) float64 { return c.I1Misses }, simMisses},
-		{"D1 misses", func(c sim.Counts) float64 { return c.D1Misses }, simMisses},
-		{"LL misses", func(c sim.Counts) float64 { return c.LLMisses }, simMisses},
-	} {
-		var values []float64
-		for _, c := range repeats {
-			values = append(values, count.of(c))
+	for _, g := range sim.Ranges(repeats) {
+		text := g.String()
+		if !g.Repeats {
+			held, text = false, text+" (does not repeat)"
 		}
-		lo, hi := slices.Min(values), slices.Max(values)
-		held = held && (hi-lo <= simShare*lo || hi-lo <= count.least)
-		sums = append(sums, fmt.Sprintf("%s %.4g .. %.4g", count.name, lo, hi))
+		sums = append(sums, text)
 	}
 	return held, fmt.Sprintf("%s per request in %d starts", strings.Join(sums, ", "), len(repeats))
 }

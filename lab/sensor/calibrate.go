@@ -68,6 +68,40 @@ func (l *cacheLevel) calibrate(near, others []byte, walks int) error {
 	return nil
 }
 
+const (
+	// knownPart of the last level is what seesKnown reads: what a program could.
+	knownPart = 8
+	// knownTries of it; the median counts.
+	knownTries = 9
+)
+
+// seesKnown refuses a level that sees nothing of a displacement that is known: a part
+// of the cache is read, and at least half of that part must be found displaced. A cache
+// that replaces what has been out of use for longest gives up others' lines first, and
+// the chase's, which were used just now, not before the whole of it has been read: its
+// 0 would say nothing.
+func (l *cacheLevel) seesKnown(others []byte, cacheBytes int64) error {
+	known := others[:min(int64(len(others)), cacheBytes/knownPart)]
+	var found []float64
+	for range knownTries {
+		warmNs := l.fill()
+		touch(known)
+		if lines, _, disturbed := l.calibration.displaced(l.chase.timedWalk(), warmNs, l.chase.lines); !disturbed {
+			found = append(found, lines*l.perLine)
+		}
+	}
+	want := float64(len(known)) / lineBytes
+	slices.Sort(found)
+	if len(found) == 0 {
+		return fmt.Errorf("cache probe: all of %d walks behind a read of %d KiB were disturbed: nothing is known of L%d here", knownTries, len(known)>>10, l.level)
+	}
+	if median := found[len(found)/2]; median < want/2 {
+		return fmt.Errorf("cache probe: of %.0f lines that a read of %d KiB brought into L%d, the probe saw %.0f displaced, fewer than half: its figure would say nothing of a server",
+			want, len(known)>>10, l.level, max(0, median))
+	}
+	return nil
+}
+
 // quantile sorts and takes the value at part/of.
 func quantile(ns []int64, part, of int) int64 {
 	slices.Sort(ns)

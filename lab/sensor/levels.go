@@ -105,7 +105,10 @@ func newLevel(level, bytes, lines int, spoil []byte) (*cacheLevel, error) {
 // addLevel calibrates l and keeps it, or frees it.
 func (p *CacheProbe) addLevel(l *cacheLevel, near, others []byte, walks int) (err error) {
 	for range calibrationTries {
-		if err = l.calibrate(near, others, walks); err == nil {
+		if err = l.calibrate(near, others, walks); err == nil && l.spoil != nil {
+			err = l.seesKnown(others, int64(l.perLine)*int64(l.chase.lines)*lineBytes)
+		}
+		if err == nil {
 			p.levels = append(p.levels, l)
 			return nil
 		}

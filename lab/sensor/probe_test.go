@@ -187,6 +187,16 @@ func TestLevelMetrics(t *testing.T) {
 	require.Contains(t, LevelResult{Level: 3}.Metric().Unavailable, "0 samples of L3")
 }
 
+// A level whose walk costs the same whatever was read in between is refused, and says
+// what it did not see.
+func TestLevelThatSeesNothingIsRefused(t *testing.T) {
+	l := uncalibrated(t, ProbeConfig{}).levels[0] // by its calibration no walk finds a line gone
+	others := make([]byte, 64<<10)
+	require.ErrorContains(t, l.seesKnown(others, 512<<10), "of 1024 lines that a read of 64 KiB brought into L2, the probe saw 0 displaced")
+	l.calibration.ColdNs, l.calibration.FarNs = 0, 0
+	require.ErrorContains(t, l.seesKnown(others, 512<<10), "disturbed")
+}
+
 func TestRanked(t *testing.T) {
 	two := func(lines float64, saturated int64, three float64) FootprintResult {
 		return FootprintResult{Levels: []LevelResult{{Level: 2, Samples: 10, Saturated: saturated, LinesPerRequest: lines}, {Level: 3, Samples: 10, LinesPerRequest: three}}}

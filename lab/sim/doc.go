@@ -16,6 +16,9 @@
 //	order            one request at a time: the next is sent when the answer to the last is
 //	                 here and no thread of the server is runnable (replay.go)
 //	what is sent     a recorded trace (trace.go, record.go)
+//	disturbances     a window in which Go's monitor ran, an answer stalled, or there were more
+//	                 instructions than in the others is discarded and taken again; a start with
+//	                 too few left is made again; what was discarded is in the Result (windows.go)
 //	the clock        Go's monitor thread (sysmon) takes the processor from threads that wait
 //	                 by the clock, some 6 % of the instructions of an echo; it is stopped
 //	                 all the while (freeze.go) and its own counts are left out
@@ -28,7 +31,7 @@
 //
 // So a count repeats if all starts are within 0.5 %, or, of misses, within Resolution, a
 // hundredth of a miss per request: below that 0.5 % of a small figure would be less than
-// one miss in a window. A Result in which one does not says so in its Notes.
+// one miss in a window. A Result in which one does not says so in its Doubts, with which a trial is suspect.
 //
 // The sizes are passed explicitly and are in the Result: valgrind misreads those of many
 // newer processors.

@@ -46,8 +46,12 @@ type Result struct {
 	Functions []Function `json:"functions"`
 	// Monitor is what Go's monitor thread did, per request of that window: it is in no
 	// other figure.
-	Monitor Counts   `json:"monitor"`
-	Notes   []string `json:"notes,omitempty"`
+	Monitor Counts `json:"monitor"`
+	// Discarded is what was disturbed and is in no figure.
+	Discarded Discarded `json:"discarded"`
+	Notes     []string  `json:"notes,omitempty"`
+	// Doubts are notes that put a figure into doubt: with one, a trial is suspect.
+	Doubts []string `json:"doubts,omitempty"`
 	// Unavailable says why there are no counts: the model does not run in the simulator.
 	Unavailable string `json:"unavailable,omitempty"`
 }
@@ -67,25 +71,21 @@ type Function struct {
 	Counts
 }
 
-// add takes the windows of one start.
-func (r *Result) add(ws []*window) {
-	counts := make([]Counts, len(ws))
-	free, stalls := 0, 0
-	for i, w := range ws {
+// add takes one start.
+func (r *Result) add(s *start) {
+	counts := make([]Counts, len(s.kept))
+	for i, w := range s.kept {
 		counts[i] = w.perRequest()
-		stalls += w.stalls
-		if !w.frozen {
-			free++
-		}
 	}
 	r.Windows = append(r.Windows, counts)
 	r.Repeats = append(r.Repeats, medianOf(counts))
-	r.functions(ws[len(ws)-1])
-	if free > 0 {
-		r.note("repeat %d: Go's monitor thread never slept by the clock and was not stopped in %d of %d windows: this architecture has no way to tell, or the loop itself holds it up", len(r.Repeats), free, len(ws))
+	r.functions(s.kept[len(s.kept)-1])
+	r.Discarded.add(s.discarded)
+	if n := s.discarded.Windows(); n > 0 {
+		r.note("repeat %d: %d of %d windows discarded: %v", len(r.Repeats), n, n+len(s.kept), s.discarded)
 	}
-	if stalls > 0 {
-		r.note("repeat %d: an answer came only when Go's monitor thread was let go: %d times", len(r.Repeats), stalls)
+	if len(s.kept) < wantWindows {
+		r.doubt("repeat %d: only %d windows were not disturbed, want %d: %v", len(r.Repeats), len(s.kept), wantWindows, s.discarded)
 	}
 }
 
@@ -107,6 +107,10 @@ func (r *Result) functions(w *window) {
 }
 
 func (r *Result) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, a...)) }
+
+func (r *Result) doubt(format string, a ...any) {
+	r.Doubts = append(r.Doubts, fmt.Sprintf(format, a...))
+}
 
 // topPerCount functions by each of the counts are kept.
 const topPerCount = 12
@@ -177,24 +181,38 @@ const Resolution = 0.01
 // repeatsWithin is the bound of max/min - 1.
 const repeatsWithin = 0.005
 
-// repeats reports whether a count does: all repeats are within half a percent, or, of
-// misses, within the Resolution.
-func repeats(all []Counts, of func(*Counts) float64, resolution float64) bool {
-	v := sorted(all, of)
-	low, high := v[0], v[len(v)-1]
-	return high-low <= max(low*repeatsWithin, resolution)
+// Range is one count over the repeats, per request.
+type Range struct {
+	Name      string
+	Low, High float64
+	// Repeats: Low and High are within half a percent, or, of misses, within Resolution.
+	Repeats bool
+}
+
+// String is the count and its range, for people.
+func (g Range) String() string { return fmt.Sprintf("%s %.6g..%.6g", g.Name, g.Low, g.High) }
+
+// Ranges are instructions and misses of I1, D1 and LL over at least one repeat. It is the
+// one place that decides whether counts repeat.
+func Ranges(repeats []Counts) []Range {
+	all := []Range{{Name: "instructions"}, {Name: "I1 misses"}, {Name: "D1 misses"}, {Name: "LL misses"}}
+	for i, of := range []func(*Counts) float64{instructions, i1, d1, ll} {
+		g, v, least := &all[i], sorted(repeats, of), Resolution
+		if i == 0 {
+			least = 0
+		}
+		g.Low, g.High = v[0], v[len(v)-1]
+		g.Repeats = g.High-g.Low <= max(g.Low*repeatsWithin, least)
+	}
+	return all
 }
 
 func (r *Result) finish() {
 	r.Median = medianOf(r.Repeats)
 	r.Spread = Spread{spreadOf(r.Repeats, instructions), spreadOf(r.Repeats, i1), spreadOf(r.Repeats, d1), spreadOf(r.Repeats, ll)}
-	for _, c := range []struct {
-		name       string
-		of         func(*Counts) float64
-		resolution float64
-	}{{"instructions", instructions, 0}, {"I1 misses", i1, Resolution}, {"D1 misses", d1, Resolution}, {"LL misses", ll, Resolution}} {
-		if v := sorted(r.Repeats, c.of); !repeats(r.Repeats, c.of, c.resolution) {
-			r.note("%s do not repeat: %.4f to %.4f per request, further apart than %g %% and than %g", c.name, v[0], v[len(v)-1], 100*repeatsWithin, c.resolution)
+	for _, g := range Ranges(r.Repeats) {
+		if !g.Repeats {
+			r.doubt("%s do not repeat: %.4f to %.4f per request, further apart than %g %% (or, of misses, than %g)", g.Name, g.Low, g.High, 100*repeatsWithin, Resolution)
 		}
 	}
 	if r.Model == "threadlet" {
@@ -222,8 +240,12 @@ func (r *Result) Metrics() map[string]result.Metric {
 // Printed is the result for a plan whose trial is a program (trial.Program). CPU time
 // and switches of the simulator are none of the server's.
 func (r *Result) Printed() trial.Printed {
-	p := trial.Printed{Metrics: r.Metrics()}
-	p.Metrics[result.Operations] = result.Of(float64(r.Requests*windows*len(r.Repeats)), "1", result.SourceSim)
+	counted := 0
+	for _, w := range r.Windows {
+		counted += len(w) * r.Requests
+	}
+	p := trial.Printed{Metrics: r.Metrics(), Reasons: r.Doubts}
+	p.Metrics[result.Operations] = result.Of(float64(counted), "1", result.SourceSim)
 	for name, unit := range map[string]string{result.CPUPerOp: "us", result.SwitchesVoluntaryPerOp: "1", result.SwitchesInvoluntaryPerOp: "1"} {
 		p.Metrics[name] = result.Missing("the server ran in a simulator", unit, result.SourceSim)
 	}
@@ -258,6 +280,10 @@ func (r *Result) WriteText(w io.Writer, functions int) error {
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	fmt.Fprintf(w, "discarded as disturbed: %d windows, %d starts\n", r.Discarded.Windows(), r.Discarded.Starts)
+	for _, doubt := range r.Doubts {
+		fmt.Fprintln(w, "in doubt:", doubt)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintln(w, "note:", note)

@@ -53,9 +53,8 @@ const (
 	defaultRepeat   = 5
 	// settleSteps run with the monitor stopped before the counting begins.
 	settleSteps = 100
-	// windows of a start are counted, and of each count the median is taken: a thread
-	// that the clock woke is in one or two of them.
-	windows = 5
+	// spareStarts may be disturbed and are made again.
+	spareStarts = 3
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -116,27 +115,40 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	r := &Result{Model: cfg.Model, Workload: cfg.Workload, Valgrind: version, Caches: cfg.Caches, Conns: cfg.Conns,
 		Requests: cfg.Requests, Warmup: cfg.Warmup, Seed: cfg.Seed, Trace: fmt.Sprintf("sha256:%x", hash.Sum(nil))}
-	for i := range cfg.Repeat {
-		ws, err := repeat(ctx, &cfg, dir)
-		if ctx.Err() != nil && len(r.Repeats) == 0 {
-			return nil, ctx.Err()
-		}
-		if ctx.Err() != nil {
-			r.note("ended after %d of %d repeats: %v", len(r.Repeats), cfg.Repeat, ctx.Err())
+	return r, r.starts(ctx, &cfg, func() (*start, error) { return repeat(ctx, &cfg, dir) })
+}
+
+// starts takes cfg.Repeat starts of the server into r.
+func (r *Result) starts(ctx context.Context, cfg *Config, next func() (*start, error)) error {
+	for len(r.Repeats) < cfg.Repeat {
+		s, err := next()
+		switch {
+		case ctx.Err() != nil && len(r.Repeats) == 0:
+			r.Unavailable = ctx.Err().Error()
+			return ctx.Err()
+		case ctx.Err() != nil:
+			r.doubt("ended after %d of %d repeats: %v", len(r.Repeats), cfg.Repeat, ctx.Err())
 			r.finish()
-			return r, ctx.Err()
-		}
-		if err != nil {
+			return ctx.Err()
+		case errors.Is(err, errDisturbed) && r.Discarded.Starts < spareStarts:
+			r.Discarded.Starts++
+			r.note("a start was discarded: %v", err)
+			continue
+		case errors.Is(err, errDisturbed) && len(r.Repeats) > 0:
+			r.doubt("only %d of %d starts of the server could be counted: %v", len(r.Repeats), cfg.Repeat, err)
+			r.finish()
+			return nil
+		case err != nil:
 			r.Unavailable = err.Error()
-			return r, nil
+			return nil
 		}
-		r.add(ws)
+		r.add(s)
 		if cfg.OnRepeat != nil {
-			cfg.OnRepeat(i, r.Repeats[i])
+			cfg.OnRepeat(len(r.Repeats)-1, r.Repeats[len(r.Repeats)-1])
 		}
 	}
 	r.finish()
-	return r, nil
+	return nil
 }
 
 // RecordTrace is the trace that Run would record.
@@ -211,40 +223,21 @@ func (c *Config) argv() []string {
 	return append(argv, c.ServerArgs...)
 }
 
-// window is what was counted over some requests.
-type window struct {
-	profiles []*profile
-	requests float64
-	monitor  monitor
-	frozen   bool
-	stalls   int
-}
-
-// perRequest is of all threads but Go's monitor.
-func (w *window) perRequest() (c Counts) {
-	for _, p := range w.profiles {
-		if p.thread != w.monitor.thread {
-			c.add(p.total)
-		}
-	}
-	return c.over(w.requests)
-}
-
 // repeat starts the server and counts its windows, on a thread of its own: the guest's
 // life and the tracing hang on it.
-func repeat(ctx context.Context, cfg *Config, dir string) (ws []*window, err error) {
+func repeat(ctx context.Context, cfg *Config, dir string) (s *start, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		ws, err = count(ctx, cfg, dir)
+		s, err = count(ctx, cfg, dir)
 	}()
 	<-done
-	return ws, err
+	return s, err
 }
 
 // count counts the windows of one start of the server.
-func count(ctx context.Context, cfg *Config, dir string) (ws []*window, err error) {
+func count(ctx context.Context, cfg *Config, dir string) (s *start, err error) {
 	g, err := startGuest(ctx, cfg.argv(), guestProcs(cfg.Model), cfg.Caches, dir)
 	if err != nil {
 		return nil, err
@@ -276,55 +269,11 @@ func count(ctx context.Context, cfg *Config, dir string) (ws []*window, err erro
 	}
 	watched.close()
 	watched = again
-	return g.windows(ctx, p, cfg)
-}
-
-// windows counts them one after the other, with Go's monitor stopped all the while.
-func (g *guest) windows(ctx context.Context, p *player, cfg *Config) (ws []*window, err error) {
 	m, err := g.findMonitor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := freezer{tid: m.tid}
-	defer f.thaw()
-	// With the monitor stopped an answer may need it: it is let go, and the window is not
-	// as it should be.
-	stalls := 0
-	letGo := func() { stalls++; f.thaw() }
-	one := func() error {
-		p.stalled = func() {} // the simulator writes its counts meanwhile
-		defer func() { p.stalled = letGo }()
-		return p.play(1)
-	}
-	p.stalled = letGo
-	if _, err = f.freeze(); err != nil {
-		return nil, err
-	}
-	if err := p.play(settleSteps); err != nil {
-		return nil, err
-	}
-	if _, err := g.askNudged(ctx, "zero", one); err != nil {
-		return nil, err
-	}
-	for range windows {
-		w := &window{monitor: m}
-		stalls = 0
-		if w.frozen, err = f.freeze(); err != nil {
-			return nil, err
-		}
-		if cfg.inWindow != nil {
-			cfg.inWindow()
-		}
-		if err := p.play(cfg.Requests); err != nil {
-			return nil, err
-		}
-		var nudges int
-		if w.profiles, nudges, err = g.dump(ctx, one); err != nil { // zeroes, too
-			return nil, err
-		}
-		// The last nudge's front is in this window, its rest in the next.
-		w.requests, w.stalls = float64(cfg.Requests+nudges), stalls
-		ws = append(ws, w)
-	}
-	return ws, nil
+	c := counter{g: g, p: p, cfg: cfg, monitor: m, freezer: freezer{tid: m.tid}}
+	defer c.freezer.thaw()
+	return c.count(ctx)
 }

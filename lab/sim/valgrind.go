@@ -122,9 +122,23 @@ func (g *guest) awaitListening(ctx context.Context) error {
 	return fmt.Errorf("sim: the server did not listen within %v: %w", startTimeout, ctx.Err())
 }
 
+// unknownCall is what valgrind writes when a system call is not in its table.
+var unknownCall = regexp.MustCompile(`WARNING: unhandled \S+ syscall: (\d+)`)
+
+// laterCalls are those that servers here use and some versions of valgrind do not know;
+// their numbers are the same on all of Go's 64-bit systems.
+var laterCalls = map[string]string{"437": "openat2"}
+
 // lastWords is what it wrote as its last, as an error.
 func (g *guest) lastWords() error {
 	text, _ := os.ReadFile(filepath.Join(g.dir, "stderr"))
+	if m := unknownCall.FindSubmatch(text); m != nil {
+		name := "system call " + string(m[1])
+		if known := laterCalls[string(m[1])]; known != "" {
+			name = known + "(2), " + name
+		}
+		return fmt.Errorf("this valgrind does not know %s, which the server needs: it takes a newer one", name)
+	}
 	if text = bytes.TrimSpace(text[max(0, len(text)-2000):]); len(text) > 0 {
 		return fmt.Errorf("it said: %s", text)
 	}
@@ -198,55 +212,80 @@ func (g *guest) dump(ctx context.Context, nudge func() error) (all []*profile, n
 	if nudges, err = g.askNudged(ctx, "dump", nudge); err != nil {
 		return nil, nudges, err
 	}
+	all, err = g.readCounts()
+	return all, nudges, err
+}
+
+// readCounts reads what callgrind has written, and removes it.
+func (g *guest) readCounts() (all []*profile, err error) {
 	files, _ := filepath.Glob(g.out() + ".*") // PART-THREAD; the plain name is for the end
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, nudges, fmt.Errorf("sim: %w", err)
+			return nil, fmt.Errorf("sim: %w", err)
 		}
 		p, err := readProfile(f)
 		if err = errors.Join(err, f.Close(), os.Remove(name)); err != nil {
-			return nil, nudges, fmt.Errorf("%s: %w", filepath.Base(name), err)
+			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
 		}
 		all = append(all, p)
 	}
 	if len(all) == 0 {
-		return nil, nudges, errors.New("sim: callgrind wrote no counts")
+		return nil, errors.New("sim: callgrind wrote no counts")
 	}
-	return all, nudges, nil
+	return all, nil
 }
 
 // monitor is Go's monitor thread: its number in the simulator and in the kernel.
 type monitor struct{ thread, tid int }
 
+// monitorFunction is what only Go's monitor thread runs (runtime/proc.go), all its life.
+const monitorFunction = "runtime.sysmon"
+
 var threadLine = regexp.MustCompile(`^Thread (\d+): .*\(lwpid (\d+)\)`)
 
-// monitorLooks: where a thread is at work, its stack may not be told to the end.
-const monitorLooks = 5
-
-// findMonitor looks for it among the stacks of the threads.
+// findMonitor finds it by what it did since the start, as callgrind counted it. (Its
+// stack tells less: in the midst of Go's assembly code it cannot be unwound.)
 func (g *guest) findMonitor(ctx context.Context) (m monitor, err error) {
-	for range monitorLooks {
-		out, err := g.ask(ctx, "v.info", "scheduler")
-		if err != nil {
-			return monitor{}, err
-		}
-		if m = parseMonitor(string(out)); m.tid != 0 {
-			return m, nil
-		}
+	if _, err := g.ask(ctx, "dump"); err != nil {
+		return m, err
+	}
+	all, err := g.readCounts()
+	if err != nil {
+		return m, err
+	}
+	if m.thread = monitorOf(all); m.thread == 0 {
+		return m, fmt.Errorf("%w: no thread has run %s, Go's monitor", errDisturbed, monitorFunction)
+	}
+	out, err := g.ask(ctx, "v.info", "scheduler")
+	if err != nil {
+		return m, err
+	}
+	if m.tid = threadID(string(out), m.thread); m.tid == 0 {
+		return m, fmt.Errorf("%w: the simulator does not list thread %d, Go's monitor", errDisturbed, m.thread)
 	}
 	return m, nil
 }
 
-func parseMonitor(text string) monitor {
-	var m monitor
-	for line := range strings.Lines(text) {
-		if f := threadLine.FindStringSubmatch(line); f != nil {
-			m.thread, _ = strconv.Atoi(f[1])
-			m.tid, _ = strconv.Atoi(f[2])
-		} else if m.tid != 0 && strings.Contains(line, "runtime.sysmon") {
-			return m
+// monitorOf is the number of the thread that ran monitorFunction, 0 if none did.
+func monitorOf(all []*profile) int {
+	for _, p := range all {
+		for at := range p.places {
+			if at.function == monitorFunction {
+				return p.thread
+			}
 		}
 	}
-	return monitor{}
+	return 0
+}
+
+// threadID is the kernel's number of a thread of the simulator's list, 0 if it is not there.
+func threadID(text string, thread int) int {
+	for line := range strings.Lines(text) {
+		if f := threadLine.FindStringSubmatch(line); f != nil && f[1] == strconv.Itoa(thread) {
+			tid, _ := strconv.Atoi(f[2])
+			return tid
+		}
+	}
+	return 0
 }
