@@ -24,7 +24,7 @@ var simulator = Check{
 	Shows: "the cache simulator's counts repeat within 0.5 %, or 0.01 misses per request: instructions, misses of I1, D1 and LL over starts of the server",
 	Uses:  []Option{OptionModels, OptionRounds, OptionSeed},
 	Takes: func(quick bool) time.Duration {
-		return time.Duration(orOf(0, quick, 2, 5)) * 12 * time.Second
+		return time.Duration(len(models.Names())*orOf(0, quick, 2, 5)) * 8 * time.Second
 	},
 	Run: runSim,
 }

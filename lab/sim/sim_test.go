@@ -253,14 +253,14 @@ func TestDisturbedStarts(t *testing.T) {
 }
 
 func TestRanges(t *testing.T) {
-	all := Ranges([]Counts{{1000, 0, 1.7, 0.003}, {1005, 0.01, 1.71, 0.02}})
+	all := Ranges([]Counts{{1000, 0, 1.7, 0.003}, {1005, 0.01, 1.708, 0.02}})
 	held := []bool{}
 	for _, g := range all {
 		held = append(held, g.Repeats)
 	}
 	require.Equal(t, []bool{true, true, true, false}, held)
 	require.False(t, Ranges([]Counts{{Instructions: 1000}, {Instructions: 1005.1}})[0].Repeats)
-	require.Equal(t, "D1 misses 1.7..1.71", all[2].String())
+	require.Equal(t, "D1 misses 1.7..1.708", all[2].String())
 }
 
 func TestLastWords(t *testing.T) {
