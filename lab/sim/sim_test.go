@@ -213,15 +213,17 @@ func windowOf(instructions float64, frozen bool, stalls int) *window {
 }
 
 func TestDisturbedWindowsAreDiscarded(t *testing.T) {
-	s := judge([]*window{windowOf(2270, true, 0), windowOf(2275, true, 0), windowOf(3469, true, 0), windowOf(2270, false, 0), windowOf(2270, false, 1), windowOf(2271, true, 0)})
+	stray := windowOf(2270, true, 0)
+	stray.profiles = append(stray.profiles, &profile{thread: 3, total: Counts{Instructions: 157}}, &profile{thread: 4})
+	s := judge([]*window{stray, windowOf(2270, true, 0), windowOf(2275, true, 0), windowOf(3469, true, 0), windowOf(2270, false, 0), windowOf(2270, false, 1), windowOf(2271, true, 0)})
 	require.Len(t, s.kept, 3)
-	require.Equal(t, Discarded{Running: 1, Stalled: 1, Outlier: 1}, s.discarded)
+	require.Equal(t, Discarded{Running: 1, Stalled: 1, Stray: 1, Outlier: 1}, s.discarded)
 	require.Empty(t, judge([]*window{windowOf(1, false, 0)}).kept)
 	var r Result
 	r.add(&s)
 	r.finish()
 	require.Equal(t, 2271.0, r.Median.Instructions, "the monitor's own are not in it")
-	require.Contains(t, r.Notes[0], "3 of 6 windows discarded")
+	require.Contains(t, r.Notes[0], "4 of 7 windows discarded")
 	require.Contains(t, r.Printed().Reasons[0], "only 3 windows were not disturbed")
 }
 

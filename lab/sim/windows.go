@@ -11,7 +11,7 @@ import (
 const (
 	wantWindows   = 5
 	fewestWindows = 3
-	mostWindows   = 12
+	mostWindows   = 20
 )
 
 // errDisturbed says that a start has too few windows that were not disturbed: another
@@ -39,6 +39,21 @@ func (w *window) perRequest() (c Counts) {
 	return c.over(w.requests)
 }
 
+// strayInstructions per request are too few for a thread that has a part in each: less
+// than one system call takes.
+const strayInstructions = 20
+
+// stray reports whether a thread ran that has no part in each request: one that the
+// clock woke, or that was started late.
+func (w *window) stray() bool {
+	for _, p := range w.profiles {
+		if n := p.total.Instructions; p.thread != w.monitor.thread && n > 0 && n < strayInstructions*w.requests {
+			return true
+		}
+	}
+	return false
+}
+
 // Discarded is what was not counted because something disturbed it.
 type Discarded struct {
 	// Starts of the server of which no figure was taken.
@@ -49,19 +64,22 @@ type Discarded struct {
 	Running int `json:"running"`
 	Stalled int `json:"stalled"`
 	Outlier int `json:"outlier"`
+	// Stray: a thread that has no part in each request ran.
+	Stray int `json:"stray"`
 }
 
 // Windows that were discarded, of all causes.
-func (d Discarded) Windows() int { return d.Running + d.Stalled + d.Outlier }
+func (d Discarded) Windows() int { return d.Running + d.Stalled + d.Outlier + d.Stray }
 
 func (d *Discarded) add(o Discarded) {
-	d.Starts, d.Running, d.Stalled, d.Outlier = d.Starts+o.Starts, d.Running+o.Running, d.Stalled+o.Stalled, d.Outlier+o.Outlier
+	d.Starts, d.Running, d.Stalled = d.Starts+o.Starts, d.Running+o.Running, d.Stalled+o.Stalled
+	d.Outlier, d.Stray = d.Outlier+o.Outlier, d.Stray+o.Stray
 }
 
 // String names the causes that there were.
 func (d Discarded) String() string {
-	return fmt.Sprintf("%d with Go's monitor thread not stopped, %d with an answer that came only when it was let go, %d with more instructions than the median by %g %%",
-		d.Running, d.Stalled, d.Outlier, 100*repeatsWithin)
+	return fmt.Sprintf("%d with Go's monitor thread not stopped, %d with an answer that came only when it was let go, %d with threads that ran for no request, %d with more instructions than the median by %g %%",
+		d.Running, d.Stalled, d.Stray, d.Outlier, 100*repeatsWithin)
 }
 
 // start is what one start of the server gave.
@@ -80,6 +98,8 @@ func judge(all []*window) (s start) {
 			s.discarded.Stalled++
 		case !w.frozen:
 			s.discarded.Running++
+		case w.stray():
+			s.discarded.Stray++
 		default:
 			quiet, counts = append(quiet, w), append(counts, w.perRequest())
 		}
