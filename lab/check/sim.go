@@ -14,9 +14,9 @@ import (
 // What the check simulates: fewer requests than lab sim by default, so that four models
 // take a few minutes.
 const (
-	simConns    = 200
+	simConns    = 1000
 	simRequests = 1000
-	simWarmup   = 2000
+	simWarmup   = 3000
 )
 
 var simulator = Check{
@@ -24,7 +24,7 @@ var simulator = Check{
 	Shows: "the cache simulator's counts repeat within 0.5 %, or 0.01 misses per request: instructions, misses of I1, D1 and LL over starts of the server",
 	Uses:  []Option{OptionModels, OptionRounds, OptionSeed},
 	Takes: func(quick bool) time.Duration {
-		return time.Duration(len(models.Names())*orOf(0, quick, 2, 5)) * 8 * time.Second
+		return time.Duration(len(models.Names())*orOf(0, quick, 2, 5)) * 15 * time.Second
 	},
 	Run: runSim,
 }
