@@ -57,6 +57,7 @@ With --json, lines of JSON: one as each phase begins, and the report last.`,
 	fl.Float64Var(&f.cfg.Rate, "rate", 5000, "requests per second over all connections")
 	fl.DurationVar(&f.cfg.Duration, "duration", 10*time.Second, "length of the measured window")
 	fl.DurationVar(&f.cfg.Warmup, "warmup", time.Second, "length of the warm-up before it")
+	fl.DurationVar(&f.cfg.ReadFor, "read-for", 0, "how long the load goes on directly before the window, for reading the server's sensors")
 	fl.DurationVar(&f.cfg.ProbeFor, "probe-for", 0, "how long the load goes on unmeasured between warm-up and window, for sensors that disturb")
 	fl.IntVar(&f.cfg.Slices, "slices", 20, "slices of the window in the report, each with its own figures")
 	fl.StringVar(&f.requests, "requests", "", "file for the times of each request of the window, written when all is over: CSV, in ns since its begin")

@@ -33,6 +33,10 @@ type Config struct {
 	// ProbeFor is how long the load goes on, unmeasured, between warm-up and window,
 	// for a sensor that disturbs what it measures: the phase PhaseProbe.
 	ProbeFor time.Duration
+	// ReadFor is how long the load goes on, unmeasured but for the number of its answers,
+	// directly before the window, for reading the server's sensors: asking a server costs
+	// it some milliseconds, which would be the first requests' latency. PhaseRead.
+	ReadFor time.Duration
 	// Slices is in how many the window is divided for Report.Series; default 20.
 	Slices int
 	// Tail is how long requests go on after the window, of which nothing is
@@ -141,8 +145,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: Config.Speakers is %d: must be 0 to Conns %d", c.Speakers, c.Conns)
 	case c.Duration <= 0:
 		return fmt.Errorf("load: Config.Duration is %v: must be above 0", c.Duration)
-	case c.Warmup < 0 || c.ProbeFor < 0 || c.Tail < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
-		return fmt.Errorf("load: Config.Warmup %v, ProbeFor %v, Tail %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.ProbeFor, c.Tail, c.Drain, c.ConnectTimeout)
+	case c.Warmup < 0 || c.ProbeFor < 0 || c.ReadFor < 0 || c.Tail < 0 || c.Drain < 0 || c.ConnectTimeout < 0:
+		return fmt.Errorf("load: Config.Warmup %v, ProbeFor %v, ReadFor %v, Tail %v, Drain %v, ConnectTimeout %v: none may be negative", c.Warmup, c.ProbeFor, c.ReadFor, c.Tail, c.Drain, c.ConnectTimeout)
 	case c.Slices < 1 || c.Slices > mostSlices:
 		return fmt.Errorf("load: Config.Slices (--slices) is %d: must be 1 to %d", c.Slices, mostSlices)
 	case c.Requests < 0 || c.Requests > mostRequests:
@@ -158,6 +162,7 @@ const (
 	PhaseConnect = "connect"
 	PhaseWarmup  = "warmup"
 	PhaseProbe   = "probe" // only with Config.ProbeFor
+	PhaseRead    = "read"  // only with Config.ReadFor
 	PhaseMeasure = "measure"
 	PhaseTail    = "tail" // only with Config.Tail
 	PhaseDrain   = "drain"

@@ -49,7 +49,7 @@
 //
 // # Phases
 //
-// connect, warmup, probe (if asked for), measure, tail (if asked for), drain, done. The
+// connect, warmup, probe and read (if asked for), measure, tail (if asked for), drain, done. The
 // warm-up lasts a fixed time, or until the answers are steady by test (steady). A
 // request belongs to the window if its
 // intended send time lies in it. Throughput counts the answers received in the

@@ -86,6 +86,7 @@ type counters struct {
 	intended                 int64 // of the window: arrivals, or closed-loop sends
 	answeredOfWindow         int64 // of the window's requests
 	answeredInWindow         int64 // received in the window, whenever asked
+	answeredInRead           int64 // received in the phase read, whenever asked
 	answeredInTail           int64 // received in the tail, whenever asked
 	heldBack                 int64 // window
 	goneAfterReady           int64 // disconnects once the warm-up had begun
@@ -104,7 +105,7 @@ func (c *counters) add(o *counters) {
 	for _, p := range [][2]*int64{
 		{&c.connected, &o.connected}, {&c.ready, &o.ready}, {&c.gone, &o.gone}, {&c.sent, &o.sent}, {&c.answered, &o.answered},
 		{&c.intended, &o.intended}, {&c.answeredOfWindow, &o.answeredOfWindow}, {&c.answeredInWindow, &o.answeredInWindow},
-		{&c.answeredInTail, &o.answeredInTail}, {&c.heldBack, &o.heldBack}, {&c.goneAfterReady, &o.goneAfterReady},
+		{&c.answeredInRead, &o.answeredInRead}, {&c.answeredInTail, &o.answeredInTail}, {&c.heldBack, &o.heldBack}, {&c.goneAfterReady, &o.goneAfterReady},
 		{&c.bytesIn, &o.bytesIn}, {&c.bytesOut, &o.bytesOut}, {&c.bytesUnsolicited, &o.bytesUnsolicited},
 		{&c.windowIn, &o.windowIn}, {&c.windowOut, &o.windowOut}, {&c.windowUnsolicited, &o.windowUnsolicited},
 		{&c.unanswered, &o.unanswered}, {&c.lost, &o.lost}, {&c.unsent, &o.unsent},
@@ -248,6 +249,8 @@ func (l *loop) deadline() int64 {
 	case PhaseWarmup:
 		next = min(l.steadyNs, l.warm.endNs)
 	case PhaseProbe:
+		next = l.readNs
+	case PhaseRead:
 		next = l.fromNs
 	case PhaseMeasure:
 		next = l.untilNs
@@ -267,7 +270,7 @@ func (l *loop) sending() bool { return l.cfg.Mode == Open && l.flowing() }
 
 // flowing reports whether requests go on.
 func (l *loop) flowing() bool {
-	return l.phase == PhaseMeasure || l.phase == PhaseWarmup || l.phase == PhaseProbe || l.phase == PhaseTail
+	return l.phase == PhaseMeasure || l.phase == PhaseWarmup || l.phase == PhaseProbe || l.phase == PhaseRead || l.phase == PhaseTail
 }
 
 func (l *loop) dueNow() bool { return l.sending() && l.arrivals.due() <= l.now() }
@@ -363,6 +366,8 @@ func (l *loop) answered(c *conn, s *slot, now int64) {
 		if series != nil {
 			series.answered(now - s.intendedNs)
 		}
+	} else if l.phase == PhaseRead {
+		l.count.answeredInRead++
 	} else if l.phase == PhaseTail {
 		l.count.answeredInTail++
 	} else if l.phase == PhaseWarmup {

@@ -70,10 +70,13 @@ func (l *loop) advance(now int64) (done bool, err error) {
 			l.current = nil
 			l.enter(PhaseProbe, now)
 		} else {
-			l.openWindow(now)
+			l.beforeWindow(now)
 		}
 	}
-	if l.phase == PhaseProbe && now >= l.fromNs {
+	if l.phase == PhaseProbe && now >= l.readNs {
+		l.beforeWindow(now)
+	}
+	if l.phase == PhaseRead && now >= l.fromNs {
 		l.openWindow(now)
 	}
 	if l.phase == PhaseMeasure && now >= l.untilNs && !l.behind() {
@@ -107,6 +110,16 @@ func (l *loop) behind() bool {
 	return l.cfg.Mode == Open && l.arrivals.due() < l.untilNs && l.now() < l.giveUpNs
 }
 
+// beforeWindow leaves time to read sensors, or opens the window.
+func (l *loop) beforeWindow(now int64) {
+	if l.cfg.ReadFor > 0 {
+		l.current = nil
+		l.enter(PhaseRead, now)
+		return
+	}
+	l.openWindow(now)
+}
+
 func (l *loop) openWindow(now int64) {
 	l.atFrom = l.usage.read()
 	c := &l.count
@@ -134,7 +147,7 @@ func (l *loop) closeWindow(now int64) {
 func (l *loop) cutShort(now int64) {
 	l.cut = true
 	switch l.phase {
-	case PhaseWarmup, PhaseProbe:
+	case PhaseWarmup, PhaseProbe, PhaseRead:
 		l.steadyNs = min(l.steadyNs, now)
 		l.fromNs, l.untilNs = now, now
 	case PhaseMeasure:

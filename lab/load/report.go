@@ -43,6 +43,10 @@ type Report struct {
 	// Little's law it is Throughput times mean latency.
 	MeanInFlight float64 `json:"mean_in_flight"`
 
+	// ReadS is the length of the phase read, in seconds; AnsweredInRead the answers in it.
+	ReadS          float64 `json:"read_s,omitempty"`
+	AnsweredInRead int64   `json:"answered_in_read,omitempty"`
+
 	Counts Counts `json:"counts"`
 	// Storm and Reconnects are the connects of the window beside those at the begin.
 	Storm      *ConnectReport `json:"storm,omitempty"`
@@ -235,6 +239,9 @@ func (r *Report) count(lead *loop, c *counters) {
 		Unanswered: c.unanswered, Lost: c.lost, Unsent: c.unsent, TimedOut: lead.rec.timedOut, Clipped: lead.rec.clip, Disconnects: c.goneAfterReady,
 		ProtocolErrors: c.faults[faultProtocol], StrayAnswers: c.faults[faultAnswer], ScriptErrors: c.faults[faultScript],
 		BytesOut: c.windowOut, BytesIn: c.windowIn, BytesUnsolicited: c.windowUnsolicited,
+	}
+	if cfg.ReadFor > 0 && !r.Interrupted {
+		r.ReadS, r.AnsweredInRead = float64(lead.fromNs-lead.readNs)/1e9, c.answeredInRead
 	}
 	if cfg.Tail > 0 && !r.Interrupted {
 		r.TailS, r.AnsweredInTail = float64(lead.tailNs-lead.untilNs)/1e9, c.answeredInTail

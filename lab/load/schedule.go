@@ -81,6 +81,7 @@ func (s *schedule) foundSteady(cfg *Config) bool {
 // times are a thread's copy of what was decided.
 type times struct {
 	steadyNs int64 // end of the warm-up
+	readNs   int64 // begin of the phase read; fromNs if there is none
 	fromNs   int64 // begin of the window
 	untilNs  int64 // end of the window
 	tailNs   int64 // end of the tail; untilNs if there is none
@@ -89,11 +90,12 @@ type times struct {
 	windowNs int64
 }
 
-func undecided() times { return times{never, never, never, never, never, never} }
+func undecided() times { return times{never, never, never, never, never, never, never} }
 
 func (c *Config) timesFrom(steadyNs int64) times {
 	t := times{steadyNs: steadyNs}
-	t.fromNs = steadyNs + int64(c.ProbeFor)
+	t.readNs = steadyNs + int64(c.ProbeFor)
+	t.fromNs = t.readNs + int64(c.ReadFor)
 	t.untilNs = t.fromNs + int64(c.Duration)
 	t.tailNs = t.untilNs + int64(c.Tail)
 	t.giveUpNs = t.tailNs + int64(c.Drain)

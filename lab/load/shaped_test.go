@@ -45,8 +45,12 @@ func TestThreads(t *testing.T) {
 	s := serve(t, nil)
 	var told []string
 	r := mustRun(t, Config{Target: s.target(), Conns: 7, Rate: 3000, Warmup: 20 * time.Millisecond, Duration: 300 * time.Millisecond, Tail: 20 * time.Millisecond,
-		ProbeFor: 20 * time.Millisecond, Load: tagged{window: 64, hello: true}, Seed: 4, Shape: Shape{Threads: 3}, OnPhase: func(p Phase) { told = append(told, p.Name) }})
-	require.Equal(t, []string{PhaseConnect, PhaseWarmup, PhaseProbe, PhaseMeasure, PhaseTail, PhaseDrain, PhaseDone}, told)
+		ProbeFor: 20 * time.Millisecond, ReadFor: 50 * time.Millisecond, Load: tagged{window: 64, hello: true}, Seed: 4, Shape: Shape{Threads: 3}, OnPhase: func(p Phase) { told = append(told, p.Name) }})
+	require.Equal(t, []string{PhaseConnect, PhaseWarmup, PhaseProbe, PhaseRead, PhaseMeasure, PhaseTail, PhaseDrain, PhaseDone}, told)
+	// Answers while sensors are read are counted, apart from the window.
+	require.InDelta(t, 0.05, r.ReadS, 0.02)
+	require.Positive(t, r.AnsweredInRead)
+	require.Less(t, r.AnsweredInRead, r.Counts.AnsweredInWindow)
 	require.InDelta(t, 900, r.Counts.Intended, 6*math.Sqrt(900))
 	require.Equal(t, r.Counts.Intended, r.Counts.Answered)
 	require.Len(t, r.Threads, 3)

@@ -69,7 +69,7 @@ func (s *Spec) loadArgs(target string) []string {
 	if s.Capacity > 0 {
 		a = append(a, "--capacity", strconv.FormatFloat(s.Capacity, 'g', -1, 64))
 	}
-	return append(a, s.Shape.Flags()...)
+	return append(append(a, "--read-for", readFor.String()), s.Shape.Flags()...)
 }
 
 func (s *Spec) saturateArgs(target string) []string {

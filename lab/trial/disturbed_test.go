@@ -130,6 +130,7 @@ func loadDisturbed(args []string) error {
 	fl.DurationVar(&cfg.Duration, "duration", 0, "")
 	fl.DurationVar(&cfg.Drain, "drain", 0, "")
 	fl.DurationVar(&cfg.Tail, "tail", 0, "")
+	fl.DurationVar(&cfg.ReadFor, "read-for", 0, "")
 	fl.IntVar(&starved, "starved", 0, "share the CPU with so many others")
 	if err := fl.Parse(args); err != nil {
 		return err

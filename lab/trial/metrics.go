@@ -18,7 +18,9 @@ func (r *run) fill(rep *load.Report) {
 	m := r.out.Metrics
 	r.out.DurationS = rep.DurationS
 	r.out.WarmupS, r.out.WarmupSteady, r.out.Series = rep.WarmupS, rep.WarmupSteady, rep.Series
-	ops := float64(rep.Counts.AnsweredInWindow)
+	inWindow := float64(rep.Counts.AnsweredInWindow)
+	// What the sensors saw began directly before the window.
+	ops, seenS := inWindow+float64(rep.AnsweredInRead), rep.DurationS+rep.ReadS
 	r.latencyOf(rep)
 	maps.Copy(m, rep.Metrics())
 	maps.Copy(m, sensor.PerOp(r.readings, ops))
@@ -28,13 +30,13 @@ func (r *run) fill(rep *load.Report) {
 	r.kinds(rep)
 	r.cacheMisses()
 	r.counters(ops)
-	r.perDelivery(ops, rep.Counts.Delivered)
+	r.perDelivery(inWindow, rep.Counts.Delivered)
 	r.percentiles(rep)
 	r.rankings()
 	r.loadsOwn(rep)
 	r.evidence.Load(rep)
 	r.evidence.Shape, r.evidence.Metrics = r.spec.Shape, m
-	r.evidence.OthersServer, r.evidence.OthersLoad = r.othersOfServer(ops, rep.DurationS), r.othersOfLoad(rep)
+	r.evidence.OthersServer, r.evidence.OthersLoad = r.othersOfServer(ops, seenS), r.othersOfLoad(rep)
 	r.out.Notes = append(r.out.Notes, saysTheLoad(rep)...)
 }
 

@@ -176,6 +176,9 @@ type Mix struct{ Moves, Chats, Pings, Saves, Rankings int }
 const (
 	startTimeout = 20 * time.Second
 	stopTimeout  = 20 * time.Second
+	// readFor is enough to read sensors and counters at the begin, of which the server's
+	// own take the longest: some milliseconds.
+	readFor = 40 * time.Millisecond
 	// probeGap lets the loop fill its caches again after the probe.
 	probeGap = 100 * time.Millisecond
 	drainFor = 2 * time.Second

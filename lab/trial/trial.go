@@ -137,8 +137,9 @@ func (r *run) drive(ctx context.Context, argv []string, onPhase func(context.Con
 	return rep, nil
 }
 
-// onPhase reads the sensors at the ends of the window. The load has pipes to
-// us, not the server: asking costs the server a little at the very ends only.
+// onPhase reads the sensors directly before the window and after it: asking costs the
+// server some milliseconds, in which requests wait. What the sensors count is divided by
+// the answers from the first reading on.
 func (r *run) onPhase(ctx context.Context, p load.Phase) {
 	var err error
 	switch p.Name {
@@ -150,10 +151,11 @@ func (r *run) onPhase(ctx context.Context, p load.Phase) {
 	case load.PhaseProbe:
 		r.runProbe(ctx)
 		r.blocksBefore(ctx)
-	case load.PhaseMeasure:
-		r.out.Start = p.Start
+	case load.PhaseRead:
 		r.before, err = r.server.snapshot(ctx)
 		r.sensors.Start()
+	case load.PhaseMeasure:
+		r.out.Start = p.Start
 	case load.PhaseTail:
 		err = r.windowEnds(ctx)
 		r.startCount()
