@@ -49,12 +49,14 @@
 //
 // # Phases
 //
-// connect, warmup, probe and read (if asked for), measure, tail (if asked for), drain, done. The
-// warm-up lasts a fixed time, or until the answers are steady by test (steady). A
-// request belongs to the window if its
-// intended send time lies in it. Throughput counts the answers received in the
-// window, whenever they were asked for: that is the work which the server's
-// sensors, read at both ends of the window, have seen. Report.Series has the window in
+// connect, warmup, probe and read (if asked for), measure, tail (if asked for), drain,
+// done. The warm-up lasts a fixed time, or until the answers are steady by test
+// (steady). A request belongs to the window if its intended send time lies in it.
+// Throughput counts the answers received in the window, whenever they were asked for;
+// with those of the phase read, in which the server's sensors are read for the first
+// time, that is the work which they have seen.
+//
+// Report.Series has the window in
 // slices, and Report.MeanInFlight the requests without answer by the clock, so that
 // Little's law can be put to the test.
 //
