@@ -56,9 +56,8 @@
 // with those of the phase read, in which the server's sensors are read for the first
 // time, that is the work which they have seen.
 //
-// Report.Series has the window in
-// slices, and Report.MeanInFlight the requests without answer by the clock, so that
-// Little's law can be put to the test.
+// Report.Series has the window in slices, and Report.MeanInFlight the requests without
+// answer by the clock, so that Little's law can be put to the test.
 //
 // # What the load itself can do
 //
